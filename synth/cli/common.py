@@ -1,0 +1,68 @@
+"""What the commands share: the options that lie over the settings, and the session they open."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from synth.generate.plan import Plan, make_plan
+from synth.project import Project, open_project
+from synth.providers import open_provider
+from synth.providers.base import Options, Provider
+from synth.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--model", metavar="PROVIDER/MODEL", help="Who plays, e.g. openai/gpt-5.4-mini, local//path/to.gguf."),
+    click.option("--user-model", metavar="PROVIDER/MODEL", help="Who plays the user in a duet; by default the same."),
+    click.option("--base-url", metavar="URL", help="An OpenAI-compatible server, e.g. http://localhost:8000/v1."),
+    click.option("--persona", metavar="FILE", help="The persona file, e.g. prompts/tim.yaml."),
+    click.option("--mode", type=click.Choice(["auto", "duet", "transcript", "continue"]), help="How a talk is made."),
+    click.option("--takes", type=click.IntRange(1), metavar="K", help="How often each topic is played."),
+    click.option("--seed", type=int, metavar="S", help="Another seed gives other conversations."),
+    click.option("--concurrency", type=click.IntRange(1, 1024), metavar="C", help="Talks that play at once."),
+)
+
+
+def settings_options(command: F) -> F:
+    """Add the options that lie over synth.yaml; the command gets them as ``**settings``."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An opened project with its plan, and the providers behind its models."""
+
+    project: Project
+    plan: Plan
+    providers: dict[str, Provider]
+
+    @property
+    def provider(self) -> Provider:
+        """The provider of the persona's model."""
+        return self.providers[self.project.settings.model]
+
+    def store(self, *, writing: bool = False) -> Store:
+        """Open the project's store."""
+        return Store(self.project.store_path, writing=writing)
+
+
+def open_session(flags: dict[str, Any]) -> Session:
+    """Open the project of this folder; no model is started and no key is needed yet."""
+    project = open_project(flags)
+    settings = project.settings
+    options = Options(settings.base_url, settings.threads, settings.concurrency)
+    models = {settings.model, settings.user_model or settings.model}
+    providers = {model: open_provider(model, options) for model in sorted(models)}
+    return Session(project, make_plan(project, providers[settings.model].traits), providers)
+
+
+def count(number: int, noun: str) -> str:
+    """Return ``1 talk``, ``2 talks``, ``3 categories``."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"

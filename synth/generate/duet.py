@@ -1,0 +1,82 @@
+"""Mode ``duet``: a simulated user and the persona take turns, each seeing the talk from its own chair."""
+
+import re
+
+from synth.conversation import PERSONA, USER, Message, Turn, from_chair
+from synth.generate.cast import Cast, take_turn
+from synth.generate.guards import Rejected, check_turn
+from synth.generate.plan import Scenario, derive
+from synth.prompts import Persona
+from synth.providers.base import Ask, Reply, Request
+
+#: What the user writes when it has had enough; it never gets into a talk.
+END = "<end>"
+
+_GOODBYE = re.compile(r"\b(good ?bye|bye|see you|good night|talk to you later|gotta go|ttyl)\b", re.IGNORECASE)
+
+
+async def play(scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> tuple[Turn, ...]:
+    """Play one talk of at most ``scenario.turns`` messages; the user may end it. Raises Rejected with the turns so far."""
+    turns: list[Turn] = []
+    try:
+        while len(turns) < scenario.turns:
+            user = await _user(turns, scenario, cast, ask, attempt)
+            if user.silent:
+                break
+            turns.append(user)
+            turns.append(await _persona(turns, scenario, cast, ask, attempt))
+            if turns[-1].silent or _GOODBYE.search(user.text):
+                break
+    except Rejected as rejected:
+        rejected.turns = tuple(turns)
+        raise
+    return tuple(turns)
+
+
+async def _user(turns: list[Turn], scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> Turn:
+    """The user's next turn; a silent one where it ends the talk."""
+    prompt = cast.render("user.j2", scenario, attempt, turns=turns, end=END)
+
+    def read(reply: Reply) -> Turn:
+        text = _unwrap(reply.text.replace(END, ""), cast.persona.user)
+        if END in reply.text and not text and turns:
+            return Turn(USER, "")
+        turn = Turn(USER, text)
+        check_turn(turn, turns, scenario, cast.persona)
+        return turn
+
+    messages = (Message("user", prompt),)
+    return await take_turn(ask, _request(messages, USER, turns, scenario, cast, attempt), read)
+
+
+async def _persona(turns: list[Turn], scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> Turn:
+    def read(reply: Reply) -> Turn:
+        turn = Turn(PERSONA, spoken(reply.text, cast.persona))
+        check_turn(turn, turns, scenario, cast.persona)
+        return turn
+
+    system = Message("system", cast.render("persona.j2", scenario, attempt))
+    messages = (system, *from_chair(turns, PERSONA))
+    return await take_turn(ask, _request(messages, PERSONA, turns, scenario, cast, attempt), read)
+
+
+def _request(
+    messages: tuple[Message, ...], speaker: str, turns: list[Turn], scenario: Scenario, cast: Cast, attempt: int
+) -> Request:
+    side = cast.sides[speaker]
+    seed = derive(scenario.seed, attempt, len(turns))
+    return Request(side.model, messages, seed=seed, sampling=side.sampling)
+
+
+def spoken(text: str, persona: Persona) -> str:
+    """Return what the persona said: no label of its own before it, and nothing at all for its mark of silence."""
+    said = _unwrap(text, persona.name)
+    return "" if persona.silence and said == persona.silence.mark else said
+
+
+def _unwrap(text: str, name: str) -> str:
+    """Take off the speaker's own label and the quotes around the whole, which models like to add."""
+    text = re.sub(rf"^\s*{re.escape(name)}\s*:\s*", "", text.strip(), flags=re.IGNORECASE).strip()
+    if len(text) > 1 and text[0] == text[-1] == '"' and '"' not in text[1:-1]:
+        text = text[1:-1].strip()
+    return text

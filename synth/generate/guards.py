@@ -1,0 +1,144 @@
+"""What must not be trained on: mechanical checks of a turn and of a whole talk, each with a reason code.
+
+======================  ===============================================================================
+cut, filtered           the server ended the reply before its end
+empty                   no text, or a persona's turn without a letter
+tag                     a speaker's label inside a turn, in any script's colon
+repeats                 a turn that is nearly an earlier one
+loop                    one phrase over and over inside a turn
+copied                  six words in a row from a worked example
+assistant_voice         "as an AI language model" and its kin
+refusal                 the persona declines, and the topic does not expect it
+silent                  the persona does not answer, and the topic does not expect it
+off_topic               a first message that shares no word with its topic (``continue`` mode only)
+malformed               a transcript that is not one: wrong order, wrong labels, no JSON
+======================  ===============================================================================
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from synth.conversation import PERSONA, USER, Turn
+from synth.generate.plan import Scenario
+from synth.prompts import Persona
+from synth.providers.base import Reply
+from synth.topics import REFUSES, STOPS_REPLYING
+
+_COLONS = ":\uff1a\ufe55\ufe13\u02d0\ua789\u2236\u0589"  # incl. full-width, small, vertical, modifier, ratio, Armenian
+_GENERIC = ("user", "assistant", "system", "human", "ai", "bot", "tutor", "student", "topic", "first message")
+_AI = re.compile(r"\bas an? (ai|artificial intelligence|(large )?language model)\b|\b(ai|large) language model\b", re.IGNORECASE)
+_REFUSAL = re.compile(
+    r"\b(i('m| am)? ?sorry,? but i\b|i can(no|')?t (help|assist|do that|discuss|continue|provide|comply)\b"
+    r"|i('m| am) (not able|unable) to (help|assist|discuss|provide|comply)\b|i (must|have to) decline\b)",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"\w+")
+COPIED_WORDS = 6
+
+
+class Rejected(Exception):  # noqa: N818 - a verdict, not an error
+    """A talk that must not be trained on: the reason to count by, what was seen, and the talk so far."""
+
+    def __init__(self, reason: str, detail: str = "", turns: Iterable[Turn] = ()) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+        self.turns = tuple(turns)
+
+
+def check_finish(reply: Reply) -> None:
+    """Refuse a reply that the server ended."""
+    if reply.finish == "length":
+        raise Rejected("cut", reply.text[-60:])
+    if reply.finish == "content_filter":
+        raise Rejected("filtered", reply.text[:60])
+
+
+def check_turn(turn: Turn, earlier: Sequence[Turn], scenario: Scenario, persona: Persona) -> None:
+    """Refuse a turn that must not be trained on; raises Rejected."""
+    text = turn.text
+    if turn.speaker == PERSONA and turn.silent and STOPS_REPLYING in scenario.expect:
+        return
+    if turn.silent and turn.speaker == PERSONA and persona.silence:
+        raise Rejected("silent")
+    if not text or (turn.speaker == PERSONA and not any(character.isalpha() for character in text)):
+        raise Rejected("empty", text)
+    if found := _tag(persona).search(text):
+        raise Rejected("tag", found[0].strip())
+    if _AI.search(text):
+        raise Rejected("assistant_voice", text[:60])
+    if turn.speaker == PERSONA and REFUSES not in scenario.expect and (found := _REFUSAL.search(text)):
+        raise Rejected("refusal", found[0])
+    if looping(text):
+        raise Rejected("loop", text[:60])
+    for other in earlier:
+        if near(text, other.text):
+            raise Rejected("repeats", text[:60])
+    if copied := _grams(text) & example_grams(persona):
+        raise Rejected("copied", " ".join(min(copied)))
+
+
+def check_talk(turns: Sequence[Turn], scenario: Scenario, persona: Persona) -> None:
+    """Refuse a whole talk: its order first, then turn by turn; raises Rejected."""
+    expected = [USER, PERSONA] * (len(turns) // 2)
+    if not turns or [turn.speaker for turn in turns] != expected:
+        raise Rejected("malformed", "user and persona must take turns and the persona have the last word")
+    for index, turn in enumerate(turns):
+        check_turn(turn, turns[:index], scenario, persona)
+
+
+def near(one: str, other: str) -> bool:
+    """Whether two turns say the same in nearly the same words."""
+    a, b = (" ".join(_words(text)) for text in (one, other))
+    if a == b:
+        return True
+    if not a or not b or abs(len(a) - len(b)) > 0.3 * max(len(a), len(b)):
+        return False
+    match = difflib.SequenceMatcher(None, a, b, autojunk=False)
+    return match.quick_ratio() > 0.85 and match.ratio() > 0.85
+
+
+def looping(text: str) -> bool:
+    """Whether one phrase comes over and over, or one character does."""
+    if re.search(r"(.)\1{14,}", text):
+        return True
+    words = _words(text)
+    if len(words) >= 12 and len(set(words)) < 0.4 * len(words):
+        return True
+    grams = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
+    return any(grams.count(gram) >= 3 for gram in set(grams))
+
+
+def on_topic(text: str, topic: str) -> bool:
+    """Whether a first message shares the stem of a word with its topic.
+
+    A topic that describes the user ("user insults the tutor") says nothing about words: it is always on.
+    """
+    if topic.casefold().startswith("user "):
+        return True
+    said = {word[:5] for word in _words(text)}
+    return any(word[:5] in said for word in _words(topic) if len(word) > 3)
+
+
+@lru_cache(maxsize=8)
+def _tag(persona: Persona) -> re.Pattern[str]:
+    own = "|".join(re.escape(name) for name in (persona.name, persona.user))
+    generic = "|".join(_GENERIC)
+    return re.compile(rf"\b(?:{own})\s*[{_COLONS}]|^\W*(?:{generic})\s*[{_COLONS}]", re.IGNORECASE | re.MULTILINE)
+
+
+@lru_cache(maxsize=8)
+def example_grams(persona: Persona) -> frozenset[tuple[str, ...]]:
+    """All runs of six words in the worked examples."""
+    return frozenset(gram for example in persona.examples for line in example.turns for gram in _grams(line.turn.text))
+
+
+def _grams(text: str) -> frozenset[tuple[str, ...]]:
+    words = _words(text)
+    return frozenset(tuple(words[i : i + COPIED_WORDS]) for i in range(len(words) - COPIED_WORDS + 1))
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())

@@ -1,0 +1,91 @@
+"""Mode ``transcript``: one call writes the whole talk, which is parsed strictly.
+
+A server that can give structured answers is held to a schema. One that says it cannot is asked for lines.
+"""
+
+import json
+import re
+
+from synth.conversation import PERSONA, USER, Message, Turn
+from synth.errors import UnsupportedError
+from synth.generate.cast import Cast
+from synth.generate.duet import spoken
+from synth.generate.guards import Rejected, check_finish
+from synth.generate.plan import Scenario, derive
+from synth.prompts import Persona
+from synth.providers.base import Ask, Reply, Request
+
+SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "properties": {
+            "turns": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "speaker": {"type": "string", "enum": [USER, PERSONA]},
+                        "text": {"type": "string"},
+                    },
+                    "required": ["speaker", "text"],
+                    "additionalProperties": False,
+                },
+            }
+        },
+        "required": ["turns"],
+        "additionalProperties": False,
+    }
+)
+
+
+async def play(scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> tuple[Turn, ...]:
+    """Play one talk; raises Rejected."""
+    try:
+        reply = await ask(_request(scenario, cast, attempt, structured=True))
+        structured = True
+    except UnsupportedError:
+        reply = await ask(_request(scenario, cast, attempt, structured=False))
+        structured = False
+    check_finish(reply)
+    turns = from_json(reply.text, cast.persona) if structured else from_lines(reply.text, cast)
+    if len(turns) > 2 * scenario.turns:
+        raise Rejected("malformed", f"{len(turns)} messages where {scenario.turns} were asked for", turns)
+    return turns
+
+
+def _request(scenario: Scenario, cast: Cast, attempt: int, *, structured: bool) -> Request:
+    side = cast.sides[PERSONA]
+    prompt = cast.render("transcript.j2", scenario, attempt, structured=structured)
+    return Request(
+        side.model,
+        messages=(Message("user", prompt),),
+        seed=derive(scenario.seed, attempt),
+        schema=SCHEMA if structured else "",
+        sampling=side.sampling,
+    )
+
+
+def from_json(text: str, persona: Persona) -> tuple[Turn, ...]:
+    """Read a structured answer; raises Rejected where it does not fit the schema."""
+    try:
+        turns = [(row["speaker"], row["text"]) for row in json.loads(text)["turns"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Rejected("malformed", f"not the JSON that was asked for: {text[:60]}") from error
+    if not all(speaker in {USER, PERSONA} and isinstance(said, str) for speaker, said in turns):
+        raise Rejected("malformed", f"unknown speakers or messages: {text[:60]}")
+    return tuple(Turn(speaker, spoken(said, persona) if speaker == PERSONA else said.strip()) for speaker, said in turns)
+
+
+def from_lines(text: str, cast: Cast) -> tuple[Turn, ...]:
+    """Read ``LABEL: text`` lines; a line without a label belongs to the message above it. Raises Rejected."""
+    speakers = {label.rstrip(":").casefold(): speaker for speaker, label in cast.labels.items()}
+    label = re.compile(rf"^\s*({'|'.join(re.escape(name) for name in speakers)})\s*:\s*(.*)$", re.IGNORECASE)
+    turns: list[Turn] = []
+    for line in text.strip().splitlines():
+        if found := label.match(line):
+            turns.append(Turn(speakers[found[1].casefold()], found[2].strip()))
+        elif turns:
+            turns[-1] = Turn(turns[-1].speaker, f"{turns[-1].text}\n{line.strip()}".strip())
+        elif line.strip():
+            raise Rejected("malformed", f"text before the first label: {line[:60]}")
+    return tuple(Turn(t.speaker, spoken(t.text, cast.persona)) if t.speaker == PERSONA else t for t in turns)

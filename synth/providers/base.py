@@ -1,0 +1,113 @@
+"""What is asked, what is answered, and the contract of a provider."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from synth.conversation import Message
+from synth.project import Mode, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call: either ``messages`` to answer, or a ``prompt``, a plain text to continue.
+
+    ``schema`` is a JSON Schema as text; the answer is then JSON that fits it, where the server can do that.
+    """
+
+    model: str
+    messages: tuple[Message, ...] = ()
+    prompt: str = ""
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    schema: str = ""
+    sampling: Sampling = Sampling()
+
+    def key(self) -> str:
+        """Return the hash of all that is sent: equal requests have equal keys, on every machine."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        fields["messages"] = [[message.role, message.content] for message in self.messages]
+        fields["sampling"] = self.sampling.model_dump(exclude_none=True)
+        text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: the text, why it ended, and the tokens that the server counted."""
+
+    text: str
+    finish: Literal["stop", "length", "content_filter"]
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+Ask = Callable[[Request], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What is known of a model: how it is used best, and what a user should be told about it."""
+
+    mode: Mode
+    concurrency: int
+    sampling: Sampling
+    note: str
+    paid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a provider may need to know of the settings."""
+
+    base_url: str | None = None
+    threads: int | None = None
+    concurrency: int | None = None
+
+
+class Client(Protocol):
+    """Answers requests. Raises a ProviderError of the right kind: see :mod:`synth.errors`."""
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer one request."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and servers."""
+        ...
+
+
+class Provider(Client, Protocol):
+    """A client of which something is known before anything is asked."""
+
+    @property
+    def traits(self) -> Traits:
+        """What is known of the model."""
+        ...
+
+
+class LazyProvider:
+    """A provider whose client is started by the first request: a plan needs no key and loads no model.
+
+    ``start`` raises SetupError when it cannot.
+    """
+
+    def __init__(self, traits: Traits, start: Callable[[], Client]) -> None:
+        self.traits = traits
+        self._start = start
+        self._client: Client | None = None
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer one request."""
+        if self._client is None:
+            self._client = self._start()
+        return await self._client.complete(request)
+
+    async def close(self) -> None:
+        """Close the client, if it was started."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None

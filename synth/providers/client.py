@@ -1,0 +1,157 @@
+"""The wire to any OpenAI-compatible server, through the ``openai`` package. (Importing this costs a second.)"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import openai
+
+from synth.errors import (
+    ProviderError,
+    RequestRefusedError,
+    SetupError,
+    TransientError,
+    UnsupportedError,
+    nearest,
+)
+from synth.providers.base import Reply, Request
+
+#: Parameters that a server may not know. Where the answer is the same or nearly so without one, it is left out
+#: from then on; max_tokens has a newer name.
+SPARE = ("seed", "temperature", "top_p", "min_p", "repeat_penalty", "stop")
+RENAMED = {"max_tokens": "max_completion_tokens"}
+
+
+class OpenAIClient:
+    """A client, and what was learnt about its server: the parameters that it does not know.
+
+    ``owner`` is kept as long as the client is: the embedded server.
+    """
+
+    def __init__(self, base_url: str, key: str, owner: object = None) -> None:
+        self._owner = owner
+        self._base_url = base_url
+        self._key = key
+        # Tenacity asks again, not the client: one place that counts and waits.
+        self._client = openai.AsyncOpenAI(api_key=key, base_url=base_url, max_retries=0, timeout=300)
+        self._unknown: set[str] = set()
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer one request; parameters that the server does not know are left out from then on."""
+        while True:
+            body = self._body(request)
+            try:
+                answer = await self._post("/completions" if request.prompt else "/chat/completions", body)
+            except UnsupportedError as error:
+                if error.name not in {*SPARE, *RENAMED} or error.name in self._unknown:
+                    raise
+                self._unknown.add(error.name)
+                continue
+            return _reply(answer)
+
+    async def close(self) -> None:
+        """Close the connections, and let go of the owner."""
+        await self._client.close()
+        self._owner = None
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        body: dict[str, Any] = {"model": request.model.partition("/")[2], "seed": request.seed}
+        if request.prompt:
+            body["prompt"] = request.prompt
+        else:
+            body["messages"] = [{"role": message.role, "content": message.content} for message in request.messages]
+        if request.stop:
+            body["stop"] = list(request.stop)
+        if request.schema:
+            schema = {"name": "answer", "strict": True, "schema": json.loads(request.schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        body |= request.sampling.model_dump(exclude_none=True)
+        for name in self._unknown & body.keys():
+            value = body.pop(name)
+            if name in RENAMED:
+                body[RENAMED[name]] = value
+        return body
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> Any:
+        try:
+            # The untyped call: building and checking the package's request and response models costs as much
+            # as the request itself, and a server that leaves out a field must not be a crash.
+            return await self._client.post(path, body=dict(body), cast_to=object)
+        except openai.APIStatusError as error:
+            raise await self._status(error, body) from error
+        except openai.APITimeoutError as error:
+            raise TransientError(f"no answer from {self._base_url} within 300 s") from error
+        except openai.APIConnectionError as error:
+            raise TransientError(f"no connection to {self._base_url}: is the server running?") from error
+        except (ValueError, openai.APIError) as error:
+            # A 200 whose body is no JSON: half a reply, or a proxy's error page.
+            raise TransientError(f"{self._base_url} sent a reply that is not JSON") from error
+
+    async def _status(self, error: openai.APIStatusError, body: Mapping[str, Any]) -> ProviderError:
+        code, text = error.status_code, self._hide(_message(error))
+        if code in {401, 403}:
+            return SetupError(f"{self._base_url} refused the key (status {code}): {text}")
+        if code == 404:
+            return SetupError(await self._no_such_model(str(body["model"]), text))
+        if code == 429 and error.code == "insufficient_quota":
+            return SetupError(f"{self._base_url}: no credit left: {text}")
+        if code in {408, 409, 425, 429} or code >= 500:
+            return TransientError(f"{self._base_url} answered {code}: {text}", _retry_after(error.response.headers))
+        named = next((name for name in body if name == error.param or f"'{name}'" in text or f"`{name}`" in text), None)
+        if named in {*SPARE, *RENAMED, "response_format"}:
+            return UnsupportedError(f"{self._base_url} does not know {named}: {text}", str(named))
+        return RequestRefusedError(f"{self._base_url} refused the request (status {code}): {text}")
+
+    async def _no_such_model(self, name: str, text: str) -> str:
+        try:
+            listed = await self._client.get("/models", cast_to=object)
+            known = [str(row["id"]) for row in listed["data"]]  # type: ignore[index] # the except below is the check
+        except (openai.OpenAIError, KeyError, TypeError, ValueError):
+            known = []
+        few = f"; it has: {', '.join(sorted(known)[:10])}" if known else ""
+        return f"{self._base_url} has no model {name!r}{nearest(name, known)}{few or f': {text}'}"
+
+    def _hide(self, text: str) -> str:
+        """Servers like to quote the key that they refuse."""
+        return text.replace(self._key, "***")
+
+
+def _message(error: openai.APIStatusError) -> str:
+    body = error.body
+    if isinstance(body, dict):
+        inner = body.get("error", body)
+        text = inner.get("message", inner) if isinstance(inner, dict) else inner
+    else:
+        text = error.message
+    return " ".join(str(text).split())[:300]
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) * unit)
+        except (KeyError, ValueError):
+            continue
+    return None
+
+
+def _reply(answer: Any) -> Reply:
+    """Take what is needed from the answer; raises TransientError where it is not there."""
+    try:
+        choice = answer["choices"][0]
+        text = choice["text"] if "text" in choice else choice["message"].get("content")
+        if text is None:
+            refusal = choice["message"].get("refusal")
+            if refusal:
+                return Reply(str(refusal), "content_filter")
+            text = ""
+        finish = choice.get("finish_reason") or "stop"
+        usage = answer.get("usage") or {}
+        return Reply(
+            text=str(text),
+            finish=finish if finish in {"stop", "length", "content_filter"} else "stop",
+            tokens_in=int(usage.get("prompt_tokens") or 0),
+            tokens_out=int(usage.get("completion_tokens") or 0),
+        )
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise TransientError("the server's reply holds no choice") from error

