@@ -11,7 +11,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 RUN_OPTIONS := -n $(N) $(if $(MODEL),--model $(MODEL)) $(if $(PERSONA),--persona $(PERSONA)) $(if $(BASE_URL),--base-url $(BASE_URL))
 
 .DEFAULT_GOAL := help
-.PHONY: synth setup test lint bench schemas lock clean help
+.PHONY: synth setup test bench docs schemas lock clean help
 
 synth: $(BIN)/.synth ## make conversations and training files: N=200 MODEL=openai/NAME PERSONA=prompts/x.yaml BASE_URL=…
 	@$(BIN)/synth run $(RUN_OPTIONS)
@@ -28,6 +28,9 @@ test: $(BIN)/.dev ## check style and types, then run every test
 
 bench: $(BIN)/.dev ## measure the embedded model and the pipeline
 	$(BIN)/python -m benchmarks
+
+docs: $(BIN)/.synth ## write the pages that are made from the code
+	$(BIN)/python docs/generate.py
 
 schemas: $(BIN)/.synth ## write the JSON Schemas of the YAML files
 	$(BIN)/synth schema --write schemas

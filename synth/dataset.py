@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from synth import __version__
 from synth.conversation import PERSONA, USER, Conversation
@@ -71,20 +70,29 @@ def build(project: Project, plan: Plan, store: Store, note: str) -> Built:
 def stale(plan: Plan, store: Store) -> Counter[str]:
     """Count accepted talks that the present plan does not ask for, by what has changed since they were made."""
     ids = {scenario.id for scenario in plan.scenarios}
+    topics = {(scenario.category, scenario.topic) for scenario in plan.scenarios}
     reasons: Counter[str] = Counter()
     for made in store.made():
         if made.transcript.id not in ids:
-            reasons[_change(made, plan)] += 1
+            known = (made.transcript.category, made.transcript.topic) in topics
+            otherwise = (
+                "expect, audiences, repeat, takes, turns or seed changed" if known else "topic changed or removed"
+            )
+            reasons[_change(made, plan, otherwise)] += 1
     return reasons
 
 
-def _change(made: Made, plan: Plan) -> str:
-    changed = [name for name in plan.made_with.keys() | made.made_with.keys() if plan.made_with.get(name) != made.made_with.get(name)]
+def _change(made: Made, plan: Plan, otherwise: str) -> str:
+    changed = [
+        name
+        for name in plan.made_with.keys() | made.made_with.keys()
+        if plan.made_with.get(name) != made.made_with.get(name)
+    ]
     # Another model or mode brings other sampling and templates with it: the cause is named, not what follows from it.
     for cause in ("model", "mode"):
         if cause in changed:
             return f"made with another {cause} ({made.made_with[cause]})"
-    return f"{', '.join(sorted(changed))} changed" if changed else "topic changed or removed"
+    return f"{', '.join(sorted(changed))} changed" if changed else otherwise
 
 
 def _exporter() -> Exporter:
@@ -126,14 +134,16 @@ class _Files:
         self._hashes: dict[str, Any] = {}
         self.lines: Counter[str] = Counter()
 
-    def __enter__(self) -> "_Files":
+    def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
-        for name in self._open:
-            self._part(name).unlink(missing_ok=True)
+        try:
+            self._stack.close()
+        finally:
+            for name in self._open:
+                self._part(name).unlink(missing_ok=True)
 
     def _part(self, name: str) -> Path:
         return self._folder / f".{name}.part"
@@ -157,7 +167,7 @@ class _Files:
         """Put all files in their places; one that this build has not written goes."""
         self._stack.close()
         for name in self._open:
-            os.replace(self._part(name), self._folder / name)
+            self._part(name).replace(self._folder / name)
         for name in {TRAIN, VALID, REJECTED} - self._open.keys():
             (self._folder / name).unlink(missing_ok=True)
 
@@ -174,7 +184,9 @@ def _rejected(store: Store) -> Iterator[dict[str, Any]]:
         }
 
 
-def _manifest(project: Project, plan: Plan, store: Store, tally: _Tally, files: _Files, left_out: Counter[str]) -> dict[str, Any]:
+def _manifest(
+    project: Project, plan: Plan, store: Store, tally: _Tally, files: _Files, left_out: Counter[str]
+) -> dict[str, Any]:
     settings = project.settings
     shown = settings.model_dump(exclude_none=True, exclude={"base_url", "concurrency", "threads", "data"})
     return {
@@ -204,7 +216,7 @@ Made by a language model, both sides: no real person wrote any of it, and nobody
 
 * Model: `{manifest["model"]}`, mode `{manifest["mode"]}`. {note}
 * {counts["train"]} conversations in `{TRAIN}`, {counts["valid"]} in `{VALID}`; no topic is in both.
-* Each line is `{{"messages": [...]}}`: a system prompt, then user and assistant in turns; the last word is the assistant's.
+* Each line is `{{"messages": [...]}}`: a system prompt, then user and assistant in turns, the assistant last.
 * Settings, hashes and what was rejected: `{MANIFEST}`, `{REJECTED}`.
 
 | category | conversations |

@@ -7,13 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
 from synth.errors import InputError, Place, nearest
 from synth.prompts import Persona, Templates, load_persona
 from synth.topics import Text, Topic, load_topics
-from synth.yamlfile import Strict, read
+from synth.yamlfile import Strict, explain, read, read_value
 
 SETTINGS = "synth.yaml"
 
@@ -28,8 +27,10 @@ class Lengths(Strict):
 
     @model_validator(mode="after")
     def _ordered(self) -> "Lengths":
-        if self.min > self.max or self.min // 2 * 2 == self.max // 2 * 2 - 1:
+        if self.min > self.max:
             raise ValueError(f"min ({self.min}) is above max ({self.max})")
+        if self.min == self.max and self.min % 2:
+            raise ValueError(f"there is no even number from min ({self.min}) to max ({self.max})")
         return self
 
 
@@ -119,7 +120,9 @@ class Project:
         return self.data / "dataset"
 
 
-def open_project(flags: Mapping[str, Any], root: Path | None = None, environ: Mapping[str, str] = os.environ) -> Project:
+def open_project(
+    flags: Mapping[str, Any], root: Path | None = None, environ: Mapping[str, str] = os.environ
+) -> Project:
     """Open the project in ``root``, by default the folder one stands in.
 
     A setting comes from the flags, else the environment (``SYNTH_MODEL`` and so on, ``OPENAI_BASE_URL``), else
@@ -149,7 +152,10 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             continue
         if variable not in known:
             raise InputError(f"no setting for {variable} in the environment{nearest(variable, known)}")
-        found[known[variable]] = yaml.safe_load(text)
+        try:
+            found[known[variable]] = read_value(text)
+        except InputError as error:
+            raise InputError(f"{variable} in the environment: {error}") from error
     return found
 
 
@@ -162,4 +168,4 @@ def _over(settings: Settings, values: Mapping[str, Any], source: Any) -> Setting
     except ValidationError as error:
         problem = error.errors()[0]
         name = str(problem["loc"][0])
-        raise InputError(f"{source(name)}: {problem['msg'].removeprefix('Value error, ')}, not {given.get(name)!r}") from error
+        raise InputError(f"{source(name)}: {explain(problem, Settings)}") from error

@@ -1,8 +1,9 @@
 """The persona file and the Jinja templates beside it."""
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,6 +72,11 @@ class Persona(Strict):
     silence: Silence | None = None
     examples: Annotated[tuple[Example, ...], Field(min_length=2, description="At least two; eight and more are better")]
 
+    @model_validator(mode="after")
+    def _two_names(self) -> "Persona":
+        if self.name.casefold() == self.user.casefold():
+            raise ValueError(f"name and user are both {self.name!r}; the other side needs a name of its own")
+        return self
 
     def for_generation(self) -> dict[str, Any]:
         """Return what templates that make talks may use: all but what is for training alone."""
@@ -102,7 +108,7 @@ class Templates:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=False,
-            autoescape=False,  # noqa: S701 - prompts are plain text, not HTML
+            autoescape=False,  # prompts are plain text, not HTML
         )
 
     def render(self, name: str, **values: Any) -> str:
@@ -111,13 +117,16 @@ class Templates:
         try:
             return self._environment.get_template(name).render(values).strip("\n")
         except jinja2.TemplateNotFound as error:
-            raise InputError(f"the template {error.name} is missing; `synth init` shows a complete set", Place(path)) from error
+            problem = f"the template {error.name} is missing; `synth init` shows a complete set"
+            raise InputError(problem, self._line(path, error)) from error
         except jinja2.TemplateSyntaxError as error:
-            raise InputError(f"template: {error.message}", Place(self.folder / (error.name or name), error.lineno)) from error
+            place = Place(self.folder / (error.name or name), error.lineno)
+            raise InputError(f"template: {error.message}", place) from error
         except jinja2.UndefinedError as error:
             raise InputError(_undefined(error, values), self._line(path, error)) from error
         except jinja2.exceptions.SecurityError as error:
-            raise InputError(f"template: {error}; templates run no code", self._line(path, error)) from error
+            problem = f"template: {str(error).rstrip('.')}; templates run no code"
+            raise InputError(problem, self._line(path, error)) from error
         except Exception as error:
             # A template is the user's text: whatever it does when rendered is a mistake at its line.
             raise InputError(f"template: {type(error).__name__}: {error}", self._line(path, error)) from error
@@ -125,22 +134,29 @@ class Templates:
     def fingerprint(self, name: str) -> str:
         """Return the hash of a template and of all that it includes."""
         digest = hashlib.blake2b(digest_size=8)
-        for part in sorted(self._with_includes(name)):
+        for part in sorted(self._with_includes(name, set())):
             digest.update((self.folder / part).read_bytes())
         return digest.hexdigest()
 
-    def _with_includes(self, name: str) -> Iterator[str]:
+    def _with_includes(self, name: str, seen: set[str]) -> Iterator[str]:
+        if name in seen:
+            return
+        seen.add(name)
         try:
             source = (self.folder / name).read_text(encoding="utf-8")
             tree = self._environment.parse(source, name)
         except OSError as error:
-            raise InputError("the template is missing; `synth init` shows a complete set", Place(self.folder / name)) from error
+            problem = f"the template {name} is missing; `synth init` shows a complete set"
+            raise InputError(problem, Place(self.folder / name)) from error
+        except UnicodeDecodeError as error:
+            problem = f"not UTF-8 text (byte {error.start}); save the file as UTF-8"
+            raise InputError(problem, Place(self.folder / name)) from error
         except jinja2.TemplateSyntaxError as error:
             raise InputError(f"template: {error.message}", Place(self.folder / name, error.lineno)) from error
         yield name
         for part in jinja2.meta.find_referenced_templates(tree):
             if part:
-                yield from self._with_includes(part)
+                yield from self._with_includes(part, seen)
 
     def _line(self, path: Path, error: BaseException) -> Place:
         """Jinja's compiled templates keep their line numbers: the deepest frame in our folder is the line."""
@@ -155,8 +171,19 @@ class Templates:
 
 
 def _undefined(error: jinja2.UndefinedError, values: dict[str, Any]) -> str:
-    name = str(error).partition("'")[2].partition("'")[0]
-    return f"template: {error}{nearest(name, values)}; there are: {', '.join(sorted(values))}"
+    quoted = str(error).split("'")[1::2]
+    if "has no attribute" in str(error):
+        return f"template: {error}{nearest(quoted[-1], _fields(values.values()))}"
+    return f"template: {error}{nearest(quoted[0] if quoted else '', values)}; there are: {', '.join(sorted(values))}"
+
+
+def _fields(values: Iterable[Any]) -> Iterator[str]:
+    """Give the names of what is in mappings and dataclasses."""
+    for value in values:
+        if isinstance(value, Mapping):
+            yield from map(str, value)
+        elif dataclasses.is_dataclass(value):
+            yield from (field.name for field in dataclasses.fields(value))
 
 
 def fingerprint(value: Any) -> str:

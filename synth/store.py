@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 from synth.conversation import Transcript, Turn
 from synth.errors import StoreError
@@ -23,7 +24,7 @@ VERSION = 1
 _SCHEMA = """
 create table reply (
     key text primary key, model text not null, text text not null, finish text not null,
-    tokens_in integer not null, tokens_out integer not null
+    tokens_in integer not null, tokens_out integer not null, logprob real
 ) strict, without rowid;
 create table transcript (
     id text primary key, category text not null, topic text not null, audience text not null, take integer not null,
@@ -95,15 +96,19 @@ class Store:
             if writing:
                 self._lock = self._take_lock()
             self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
-            self._prepare()
-        except (sqlite3.Error, OSError) as error:
-            self._release()
-            raise _translated(path, error) from error
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
         except StoreError:
             self._release()
             raise
+        except (sqlite3.Error, OSError) as error:
+            self._release()
+            raise _translated(path, error) from error
 
-    def __enter__(self) -> "Store":
+    def __enter__(self) -> Self:
         """Return the store itself."""
         return self
 
@@ -113,7 +118,7 @@ class Store:
         self._release()
 
     def _take_lock(self) -> sqlite3.Connection:
-        """An exclusive transaction on a file of its own: it works on every system and ends with the process."""
+        """Begin an exclusive transaction on a file of its own: works on every system, ends with the process."""
         lock = sqlite3.connect(self.path.with_suffix(".lock"), isolation_level=None, timeout=0)
         try:
             lock.execute("begin exclusive")
@@ -132,17 +137,29 @@ class Store:
     def _prepare(self) -> None:
         version = self._db.execute("pragma user_version").fetchone()[0]
         if version > VERSION:
-            self._db.close()
-            raise StoreError(f"{self.path} was made by a newer synth (store version {version}, here {VERSION}); update synth")
+            raise StoreError(
+                f"{self.path} was made by a newer synth (store version {version}, here {VERSION}); update synth"
+            )
         self._db.executescript("pragma journal_mode = wal; pragma synchronous = normal;")
         if version < VERSION:
             self._db.executescript(f"begin immediate; {_SCHEMA} pragma user_version = {VERSION}; commit;")
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """Translate what can go wrong while writing."""
+        """Translate what can go wrong while writing, and leave no transaction open behind it."""
         try:
             yield self._db
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.rollback()
+            if isinstance(error, sqlite3.Error):
+                raise _translated(self.path, error) from error
+            raise
+
+    def _rows(self, query: str, *values: str) -> Iterator[Any]:
+        """Give the rows of a query; what can go wrong while reading is translated."""
+        try:
+            yield from self._db.execute(query, values)
         except sqlite3.Error as error:
             raise _translated(self.path, error) from error
 
@@ -150,14 +167,14 @@ class Store:
 
     def reply(self, key: str) -> Reply | None:
         """Return the reply to the request with this key, if it was ever committed."""
-        row = self._db.execute("select text, finish, tokens_in, tokens_out from reply where key = ?", (key,)).fetchone()
-        return Reply(*row) if row else None
+        query = "select text, finish, tokens_in, tokens_out, logprob from reply where key = ?"
+        return next((Reply(*row) for row in self._rows(query, key)), None)
 
     def add_reply(self, key: str, model: str, reply: Reply) -> None:
         """Commit a reply."""
         with self._writing() as db:
-            row = (key, model, reply.text, reply.finish, reply.tokens_in, reply.tokens_out)
-            db.execute("insert or ignore into reply values (?, ?, ?, ?, ?, ?)", row)
+            row = (key, model, reply.text, reply.finish, reply.tokens_in, reply.tokens_out, reply.logprob)
+            db.execute("insert or ignore into reply values (?, ?, ?, ?, ?, ?, ?)", row)
 
     # Talks
 
@@ -191,46 +208,45 @@ class Store:
 
     def made(self) -> Iterator[Made]:
         """Give all accepted transcripts, by id."""
-        for *talk, turns, made_with, attempt, tokens_in, tokens_out in self._db.execute("select * from transcript"):
-            transcript = Transcript(*talk, _load(turns))
+        for *talk, turns, made_with, attempt, tokens_in, tokens_out in self._rows("select * from transcript"):
+            transcript = Transcript(*(*talk, _load(turns)))
             yield Made(transcript, json.loads(made_with), attempt, tokens_in, tokens_out)
 
     def transcript(self, id_: str) -> Transcript:
         """Return one accepted transcript; raises KeyError."""
         query = "select id, category, topic, audience, take, model, turns from transcript where id = ?"
-        row = self._db.execute(query, (id_,)).fetchone()
-        if row is None:
-            raise KeyError(id_)
-        return Transcript(*row[:-1], _load(row[-1]))
+        for *head, turns in self._rows(query, id_):
+            return Transcript(*(*head, _load(turns)))
+        raise KeyError(id_)
 
     def accepted_ids(self) -> set[str]:
         """Return the ids of all accepted transcripts."""
-        return {row[0] for row in self._db.execute("select id from transcript")}
+        return {row[0] for row in self._rows("select id from transcript")}
 
     def rejects(self) -> Iterator[Reject]:
         """Give all rejected talks, by id and attempt."""
-        for *head, turns in self._db.execute("select * from reject"):
-            yield Reject(*head, _load(turns))
+        for *head, turns in self._rows("select * from reject"):
+            yield Reject(*(*head, _load(turns)))
 
     def attempts(self) -> Counter[str]:
         """Return how often each scenario was played and rejected."""
-        return Counter(dict(self._db.execute("select id, max(attempt) + 1 from reject group by id")))
+        return Counter(dict(self._rows("select id, max(attempt) + 1 from reject group by id")))
 
     def failures(self) -> Iterator[Failure]:
         """Give all failures, by id."""
-        for row in self._db.execute("select * from failure"):
+        for row in self._rows("select * from failure"):
             yield Failure(*row)
 
     def totals(self) -> dict[str, tuple[int, int, int]]:
         """Return calls, tokens in and tokens out of all committed replies, by model."""
         query = "select model, count(*), sum(tokens_in), sum(tokens_out) from reply group by model"
-        return {model: (calls, tokens_in, tokens_out) for model, calls, tokens_in, tokens_out in self._db.execute(query)}
+        return {model: (calls, tokens_in, tokens_out) for model, calls, tokens_in, tokens_out in self._rows(query)}
 
     # Topics
 
     def seen_topics(self, persona: str) -> set[tuple[str, str]]:
         """Return the keys of the topics that earlier runs of this persona knew."""
-        return set(self._db.execute("select category, topic from seen_topic where persona = ?", (persona,)))
+        return set(self._rows("select category, topic from seen_topic where persona = ?", persona))
 
     def add_seen_topics(self, persona: str, topics: Iterable[Topic]) -> None:
         """Commit that these topics are known."""

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import CoreSchema
 
 from synth.errors import InputError, Place
@@ -30,10 +38,20 @@ _Phrases = Annotated[
 ]
 
 
+def _each_once(names: list[str]) -> list[str]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name!r} is here twice")
+    return names
+
+
+_Audiences = Annotated[list[Text], AfterValidator(_each_once), Field(json_schema_extra={"uniqueItems": True})]
+
+
 class _Shared(Strict):
     expect: _Phrases | None = Field(None, description="What the persona should do, in the third person")
     tags: list[Text] | None = Field(None, description="Words to find and count topics by")
-    audiences: list[Text] | None = Field(None, description="Who the user is; each one is a play of its own")
+    audiences: _Audiences | None = Field(None, description="Who the user is; each one is a play of its own")
     repeat: Annotated[int, Field(ge=1, le=1000)] | None = Field(None, description="How often it is played")
 
 
@@ -107,7 +125,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        found = sorted(file for file in path.iterdir() if file.suffix in {".yaml", ".yml"})
+        found = sorted(file for file in path.iterdir() if file.suffix in {".yaml", ".yml"} and file.name[0] != ".")
         if not found:
             raise InputError("no topic files here; expected at least one *.yaml", Place(path))
         yield from found
@@ -115,19 +133,16 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _load(path: Path) -> Iterator[Topic]:
     file, root = read(path, TopicFile)
-    problems = []
+    problems = [f"{place_of(path, root, loc)}: {text}" for loc, expect in _expects(file) for text in _misspelt(expect)]
     for index, entry in enumerate(file.topics):
-        place = place_of(path, root, ("topics", index))
-        expect = _given(entry.expect, file.defaults.expect)
-        problems += [f"{place}: {text}" for text in _misspelt(expect)]
         yield Topic(
             category=file.category,
             text=" ".join(entry.topic.split()),
-            expect=expect,
+            expect=_given(entry.expect, file.defaults.expect),
             tags=_given(entry.tags, file.defaults.tags),
             audiences=_given(entry.audiences, file.defaults.audiences) or ("",),
             repeat=entry.repeat or file.defaults.repeat or 1,
-            place=place,
+            place=place_of(path, root, ("topics", index)),
         )
     if problems:
         raise InputError("\n".join(problems))
@@ -137,8 +152,15 @@ def _given(own: list[str] | None, default: list[str] | None) -> tuple[str, ...]:
     return tuple(default or () if own is None else own)
 
 
+def _expects(file: TopicFile) -> Iterator[tuple[tuple[str | int, ...], list[str]]]:
+    """Give what is expected, with where it stands in the file."""
+    yield ("defaults", "expect"), file.defaults.expect or []
+    for index, entry in enumerate(file.topics):
+        yield ("topics", index, "expect"), entry.expect or []
+
+
 def _misspelt(expect: Iterable[str]) -> Iterator[str]:
-    """A phrase that nearly is one of the two with a meaning, and would silently have none."""
+    """Name each phrase that nearly is one of the two with a meaning, and would silently have none."""
     for phrase in expect:
         for known in (REFUSES, STOPS_REPLYING):
             if phrase != known and difflib.SequenceMatcher(None, phrase.casefold(), known).ratio() > 0.85:

@@ -1,7 +1,8 @@
 """YAML files that people write, read into pydantic models with ``file:line:column`` in every complaint."""
 
 import json
-from collections.abc import Hashable, Sequence
+import re
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,25 @@ class Strict(BaseModel):
 M = TypeVar("M", bound=BaseModel)
 
 # libyaml is six times faster; PyYAML's own wheels all have it.
-_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Base: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+#: How deep lists and mappings may stand in each other; libyaml itself goes on until the stack is full.
+DEEPEST = 50
+
+
+class _Loader(_Base):  # type: ignore[misc] # which of the two it is, is known when it runs
+    """Says where a value stands that looks like a date or a number and is none; PyYAML only fails."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - PyYAML's signature
+        try:
+            value = super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError) as error:
+            kind = node.tag.rpartition(":")[2]
+            problem = f"{str(node.value)[:40]!r} looks like a value of kind {kind!r} and is none; put text in quotes"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from error
+        if isinstance(value, int) and value.bit_length() > 63:
+            raise yaml.constructor.ConstructorError(problem="a number too large", problem_mark=node.start_mark)
+        return value
 
 
 def read(path: Path, model: type[M]) -> tuple[M, yaml.Node]:
@@ -33,8 +52,16 @@ def read(path: Path, model: type[M]) -> tuple[M, yaml.Node]:
     try:
         return model.model_validate(data), root
     except ValidationError as error:
-        lines = sorted({_complaint(path, root, problem, model) for problem in error.errors()})
-        raise InputError("\n".join(text for _, text in lines)) from error
+        lines = sorted({_complaint(path, root, problem, model) for problem in error.errors() if not _follows(problem)})
+        raise InputError("\n".join(text for *_, text in lines)) from error
+
+
+def read_value(text: str) -> Any:
+    """Read one value that stands outside of a file, as in an environment variable; raises InputError."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a safe loader
+    except yaml.YAMLError as error:
+        raise InputError(f"not YAML: {getattr(error, 'problem', None) or str(error).splitlines()[0]}") from error
 
 
 def parse(path: Path) -> tuple[yaml.Node, Any]:
@@ -47,10 +74,11 @@ def parse(path: Path) -> tuple[yaml.Node, Any]:
         raise InputError(f"cannot be read: {error.strerror}", Place(path)) from error
     loader = _Loader(text)
     try:
+        _refuse_depth(path, text)
         root = loader.get_single_node()
         if root is None:
             raise InputError("the file is empty", Place(path))
-        _refuse_duplicate_keys(path, root)
+        _refuse_duplicate_keys(path, root, set())
         return root, loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         raise _syntax(path, text, error) from error
@@ -91,50 +119,87 @@ def _key_place(path: Path, root: yaml.Node, loc: Sequence[str | int]) -> Place:
     return place_of(path, root, loc)
 
 
-def _complaint(path: Path, root: yaml.Node, problem: Any, model: type[BaseModel]) -> tuple[int, str]:
+def _complaint(path: Path, root: yaml.Node, problem: Any, model: type[BaseModel]) -> tuple[int, int, str]:
+    loc, kind = problem["loc"], problem["type"]
+    place = _key_place(path, root, loc) if kind == "extra_forbidden" else place_of(path, root, loc)
+    text = explain(problem, model)
+    if loc and kind not in {"extra_forbidden", "missing"}:
+        text = f"{'.'.join(str(step) for step in loc)}: {text}"
+    return place.line, place.column, f"{place}: {text}"
+
+
+def explain(problem: Any, model: type[BaseModel]) -> str:
+    """Say one of pydantic's problems with ``model`` in a line, with the nearest right name of a field."""
     loc = problem["loc"]
-    unknown = problem["type"] == "extra_forbidden"
-    place = _key_place(path, root, loc) if unknown else place_of(path, root, loc)
-    name = ".".join(str(step) for step in loc)
-    if unknown:
-        text = f"unknown field {loc[-1]!r}{nearest(str(loc[-1]), _fields_at(model, loc[:-1]))}"
-    elif problem["type"] == "missing":
-        text = f"{loc[-1]!r} is missing"
-    else:
-        text = f"{name}: {_message(problem)}" if name else _message(problem)
-    return place.line, f"{place}: {text}"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown field {loc[-1]!r}{nearest(str(loc[-1]), _fields_at(model, loc[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{loc[-1]!r} is missing"
+    return _message(problem)
+
+
+def _follows(problem: Any) -> bool:
+    """Whether a list is too short only because pydantic does not count the items that are wrong."""
+    return problem["type"] == "too_short" and bool(len(problem["input"]) >= problem["ctx"]["min_length"])
+
+
+#: What pydantic says in words of its own.
+_PLAIN = {
+    "model_type": "expected a mapping of fields",
+    "string_too_short": "expected some text",
+    "list_type": "expected a list",
+    "tuple_type": "expected a list",
+}
 
 
 def _message(problem: Any) -> str:
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = _PLAIN.get(problem["type"], str(problem["msg"]).removeprefix("Value error, "))
     given = problem["input"]
+    if problem["type"] == "too_short":
+        return f"expected at least {problem['ctx']['min_length']}, not {problem['ctx']['actual_length']}"
     if problem["type"] == "string_type" and not isinstance(given, dict | list):
-        return f"expected text, and YAML reads {json.dumps(given, default=str)} as something else; put it in quotes"
-    return message if isinstance(given, dict | list) else f"{message}, not {json.dumps(given, default=str)}"
+        return f"expected text, and YAML reads {_shown(given)} as something else; put it in quotes"
+    return message if isinstance(given, dict | list) else f"{message}, not {_shown(given)}"
+
+
+def _shown(given: Any) -> str:
+    return json.dumps(given, default=str, ensure_ascii=False)
 
 
 def _fields_at(model: type[BaseModel], loc: Sequence[str | int]) -> set[str]:
-    """All field names that the JSON Schema knows at this depth; used for the nearest right name only."""
+    """All field names that the JSON Schema knows at this place; used for the nearest right name only."""
     schema = model.model_json_schema()
     definitions = schema.get("$defs", {})
-    if not loc:
-        return set(schema["properties"])
-    named = schema["properties"].get(loc[0], {})
-    wanted = {ref.rsplit("/", 1)[-1] for ref in _refs(named)}
-    return {field for name in wanted for field in definitions[name].get("properties", {})}
+    here = list(_plain(schema, definitions))
+    for step in loc:
+        below = [node.get("items") if isinstance(step, int) else node.get("properties", {}).get(step) for node in here]
+        here = [plain for node in below if node for plain in _plain(node, definitions)]
+    return {field for node in here for field in node.get("properties", {})}
 
 
-def _refs(schema: Any) -> set[str]:
-    if isinstance(schema, dict):
-        own = {schema["$ref"]} if "$ref" in schema else set()
-        return own.union(*(_refs(value) for value in schema.values()))
-    if isinstance(schema, list):
-        return set().union(*(_refs(value) for value in schema))
-    return set()
+def _plain(schema: dict[str, Any], definitions: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give a schema and its alternatives, references followed."""
+    if "$ref" in schema:
+        yield from _plain(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions)
+    yield schema
+    for alternative in schema.get("anyOf", ()):
+        yield from _plain(alternative, definitions)
 
 
-def _refuse_duplicate_keys(path: Path, node: yaml.Node) -> None:
+def _refuse_depth(path: Path, text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST and event.start_mark:
+            place = Place(path, event.start_mark.line + 1, event.start_mark.column + 1)
+            raise InputError(f"lists and mappings stand in each other more than {DEEPEST} deep", place)
+
+
+def _refuse_duplicate_keys(path: Path, node: yaml.Node, done: set[int]) -> None:
     """YAML's own rule, which PyYAML does not keep: the second of two equal keys would win in silence."""
+    if id(node) in done:  # an alias: a node may stand in many places, in itself even
+        return
+    done.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen: dict[Hashable, int] = {}
         for key, value in node.value:
@@ -144,10 +209,10 @@ def _refuse_duplicate_keys(path: Path, node: yaml.Node) -> None:
                     place = Place(path, line, key.start_mark.column + 1)
                     raise InputError(f"{key.value!r} is here twice (first on line {seen[key.value]})", place)
                 seen[key.value] = line
-            _refuse_duplicate_keys(path, value)
+            _refuse_duplicate_keys(path, value, done)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _refuse_duplicate_keys(path, item)
+            _refuse_duplicate_keys(path, item, done)
 
 
 def _syntax(path: Path, text: str, error: yaml.MarkedYAMLError) -> InputError:
@@ -158,7 +223,10 @@ def _syntax(path: Path, text: str, error: yaml.MarkedYAMLError) -> InputError:
     lines = text.splitlines()
     # A tab is reported where it stands or on the line after it.
     for number in (mark.line, mark.line - 1):
-        if 0 <= number < len(lines) and "\t" in lines[number]:
+        if 0 <= number < len(lines) and re.match(r"[ -]*\t", lines[number]):
             place = Place(path, number + 1, lines[number].index("\t") + 1)
             return InputError("a tab; YAML is indented with spaces only", place)
-    return InputError(f"not YAML: {error.problem}", place)
+    problem = str(error.problem)
+    if problem.startswith("but "):  # PyYAML splits some of its sentences in two
+        problem = f"{error.context}, {problem}"
+    return InputError(f"not YAML: {problem}", place)

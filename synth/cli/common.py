@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -47,8 +48,9 @@ class Session:
         return self.providers[self.project.settings.model]
 
     def store(self, *, writing: bool = False) -> Store:
-        """Open the project's store."""
-        return Store(self.project.store_path, writing=writing)
+        """Open the project's store; to look into one that is not there yet makes no file."""
+        path = self.project.store_path
+        return Store(path if writing or path.exists() else Path(":memory:"), writing=writing)
 
 
 def open_session(flags: dict[str, Any]) -> Session:

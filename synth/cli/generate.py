@@ -19,7 +19,9 @@ SHORT = 3
 
 
 @click.command(name="generate")
-@click.option("-n", "wanted", type=click.IntRange(1), metavar="N", help="Accepted conversations in all; default: every scenario.")
+@click.option(
+    "-n", "wanted", type=click.IntRange(1), metavar="N", help="Accepted conversations in all; default: every scenario."
+)
 @settings_options
 def command(wanted: int | None, **settings: Any) -> None:
     """Play the conversations that are not played yet, and keep them in the store.
@@ -37,7 +39,11 @@ def command(wanted: int | None, **settings: Any) -> None:
 def status(progress: Progress) -> int:
     """Return the exit status of a run; raises SynthError when it made nothing that can be used."""
     if progress.accepted == 0:
-        why = progress.last_error or ", ".join(f"{reason} {n}" for reason, n in progress.reasons.most_common()) or "stopped"
+        why = (
+            progress.last_error
+            or ", ".join(f"{reason} {n}" for reason, n in progress.reasons.most_common())
+            or "stopped"
+        )
         raise SynthError(f"no conversation was accepted ({why})")
     return 0 if progress.accepted >= progress.wanted else SHORT
 
@@ -50,13 +56,17 @@ def generate(session: Session, store: Store, wanted: int | None) -> Progress:
     _announce(session, store, run)
     start = time.monotonic()
     with Display(price(session)) as display:
-        progress = asyncio.run(_play(run, session, display))
+        try:
+            progress = asyncio.run(_play(run, session, display))
+        except asyncio.CancelledError as error:
+            raise click.Abort from error
     meter = progress.meter
+    made = progress.accepted - progress.before
     say(
-        f"{progress.accepted} of {count(progress.wanted, 'conversation')} accepted ({progress.accepted - progress.before} in this "
-        f"run), {progress.rejected} rejected and played again, {progress.failed} failed · {meter.calls:,} calls, "
-        f"{meter.from_store:,} from the store, {meter.tokens_in + meter.tokens_out:,} tokens, {duration(time.monotonic() - start)} · "
-        f"{price(session)}"
+        f"{progress.accepted} of {count(progress.wanted, 'conversation')} accepted ({made} in this run), "
+        f"{progress.rejected} rejected and played again, {progress.failed} failed · "
+        f"{meter.calls:,} calls, {meter.from_store:,} from the store, "
+        f"{meter.tokens_in + meter.tokens_out:,} tokens, {duration(time.monotonic() - start)} · {price(session)}"
     )
     if progress.reasons:
         say("rejected: " + ", ".join(f"{reason} {number}" for reason, number in progress.reasons.most_common()))

@@ -13,7 +13,9 @@ from synth.conversation import Conversation
 
 
 @click.command(name="run")
-@click.option("-n", "wanted", type=click.IntRange(1), metavar="N", help="Accepted conversations in all; default: every scenario.")
+@click.option(
+    "-n", "wanted", type=click.IntRange(1), metavar="N", help="Accepted conversations in all; default: every scenario."
+)
 @settings_options
 def command(wanted: int | None, **settings: Any) -> None:
     """Play what is not played yet, write the training files, and show one of the conversations."""
@@ -42,7 +44,9 @@ def show(conversation: Conversation, session: Session) -> None:
     for message in conversation.messages:
         if message.role != "system":
             label = f"{names[message.role]}:".ljust(width)
-            click.echo(textwrap.fill(message.content, 100, initial_indent=f"  {label}", subsequent_indent="  " + " " * width))
+            click.echo(
+                textwrap.fill(message.content, 100, initial_indent=f"  {label}", subsequent_indent="  " + " " * width)
+            )
 
 
 def _fill(text: str) -> str:
@@ -53,11 +57,7 @@ def _advice(session: Session, wanted: int) -> str:
     more = f"More of them:    make synth N={max(2 * wanted, 50)}"
     if session.provider.traits.paid:
         return f"{more}\nWhat is there:   synth status"
-    return "\n".join(
-        (
-            more,
-            "For real data:   OPENAI_API_KEY=… make synth MODEL=openai/NAME",
-            "                 make synth MODEL=openai/NAME BASE_URL=http://localhost:8000/v1   (vLLM, Ollama, llama.cpp …)",
-            "What is there:   .venv/bin/synth status",
-        )
-    )
+    return f"""{more}
+For real data:   OPENAI_API_KEY=… make synth MODEL=openai/NAME
+                 make synth MODEL=openai/NAME BASE_URL=http://localhost:8000/v1   (vLLM, Ollama, llama.cpp …)
+What is there:   .venv/bin/synth status"""

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import BaseModel
 
 from synth.project import Settings
 from synth.prompts import Persona
 from synth.topics import TopicFile
 
-SCHEMAS = {"topics": TopicFile, "persona": Persona, "project": Settings}
+SCHEMAS: dict[str, type[BaseModel]] = {"topics": TopicFile, "persona": Persona, "project": Settings}
 
 
 @click.command(name="schema")

@@ -1,0 +1,1 @@
+"""Generation: scenarios are planned, played, guarded, and kept."""

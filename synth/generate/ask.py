@@ -15,7 +15,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 
 
 class Stopped(BaseException):
-    """The user has asked to stop: no new request is sent. (No Exception, so that nothing on the way handles it.)"""
+    """The user has asked to stop: no new request is sent. No Exception, so that nothing on the way handles it."""
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Asker:
     async def _fetch(self, request: Request) -> Reply:
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(TransientError),
-            stop=tenacity.stop_after_attempt(self._retries) | tenacity.stop_when_event_set(self._stop),  # type: ignore[arg-type] # asyncio's event has is_set too
+            stop=tenacity.stop_after_attempt(self._retries),
             wait=_wait,
             before_sleep=self._count_retry,
             sleep=self._sleep,
@@ -88,7 +88,7 @@ _jitter = tenacity.wait_random(0, 0.25)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    """What the server asks for, else ever longer, and never in step with the other talks."""
+    """Wait as long as the server asks for, else ever longer, and never in step with the other talks."""
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, TransientError) and error.retry_after is not None:
         return error.retry_after

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from synth.conversation import PERSONA, USER, Turn
-from synth.generate.guards import Rejected, check_finish
+from synth.generate.guards import Rejected, check_reply
 from synth.generate.plan import Scenario, derive
+from synth.project import Sampling
 from synth.prompts import Example, Persona, Templates
 from synth.providers.base import Ask, Reply, Request
-from synth.project import Sampling
 
 #: How often one turn is asked for before the whole talk is given up: cheaper than playing all of it again.
 TURN_TRIES = 4
@@ -66,20 +66,26 @@ def _plain(example: Example) -> dict[str, Any]:
     return {"topic": example.topic, "audience": example.audience, "turns": turns}
 
 
-async def take_turn(ask: Ask, request: Request, read: Callable[[Reply], Turn]) -> Turn:
-    """Ask for one turn until ``read`` accepts the reply, each time with another seed.
+async def take_turn(ask: Ask, request: Request, read: Callable[[Reply], Turn], candidates: int = 1) -> Turn:
+    """Ask for one turn, each time with another seed, until ``read`` has accepted enough candidates.
 
-    Raises the last Rejected after TURN_TRIES tries.
+    Returns the candidate with the highest log-probability. Raises the last Rejected where, after TURN_TRIES tries
+    more than there are candidates, none was accepted.
     """
     last = Rejected("empty")
-    for number in range(TURN_TRIES):
+    accepted: list[tuple[float, Turn]] = []
+    for number in range(TURN_TRIES + candidates - 1):
         reply = await ask(replace(request, seed=derive(request.seed, number)))
         try:
-            check_finish(reply)
-            return read(reply)
+            check_reply(reply)
+            accepted.append((reply.logprob or 0.0, read(reply)))
         except Rejected as rejected:
             last = rejected
-    raise last
+        if len(accepted) == candidates:
+            break
+    if not accepted:
+        raise last
+    return max(accepted, key=lambda candidate: candidate[0])[1]
 
 
 Play = Callable[[Scenario, Cast, Ask, int], Awaitable[tuple[Turn, ...]]]

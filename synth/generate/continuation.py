@@ -12,7 +12,11 @@ from synth.generate.plan import Scenario, derive
 from synth.providers.base import Ask, Reply, Request
 
 #: Worked examples before a talk, and openers before an opener: more cost time and crowd out the topic.
-EXAMPLES, OPENERS = 2, 8
+EXAMPLES, OPENERS = 3, 8
+
+#: Turns to choose from: of those that pass the guards, the one that the model itself held to be the likeliest is taken.
+#: More are no better to read and cost as much again (docs/models.md).
+CANDIDATES = 2
 
 
 async def play(scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> tuple[Turn, ...]:
@@ -44,5 +48,5 @@ async def _next(turns: list[Turn], scenario: Scenario, cast: Cast, ask: Ask, ste
         prompt = cast.render("continue.j2", scenario, attempt, shown=EXAMPLES, turns=turns, next=speaker)
     side = cast.sides[speaker]
     seed = derive(scenario.seed, attempt, index)
-    request = Request(side.model, prompt=prompt, stop=("\n",), seed=seed, sampling=side.sampling)
-    return await take_turn(ask, request, read)
+    request = Request(side.model, prompt=prompt, stop=("\n",), seed=seed, logprobs=True, sampling=side.sampling)
+    return await take_turn(ask, request, read, CANDIDATES)

@@ -12,11 +12,15 @@ from synth.providers.base import Ask, Reply, Request
 #: What the user writes when it has had enough; it never gets into a talk.
 END = "<end>"
 
+_END = re.compile(re.escape(END), re.IGNORECASE)
 _GOODBYE = re.compile(r"\b(good ?bye|bye|see you|good night|talk to you later|gotta go|ttyl)\b", re.IGNORECASE)
 
 
 async def play(scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> tuple[Turn, ...]:
-    """Play one talk of at most ``scenario.turns`` messages; the user may end it. Raises Rejected with the turns so far."""
+    """Play one talk of at most ``scenario.turns`` messages, which the user may end.
+
+    Raises Rejected with the turns so far.
+    """
     turns: list[Turn] = []
     try:
         while len(turns) < scenario.turns:
@@ -34,12 +38,12 @@ async def play(scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> tuple[
 
 
 async def _user(turns: list[Turn], scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> Turn:
-    """The user's next turn; a silent one where it ends the talk."""
+    """Return the user's next turn; a silent one where it ends the talk."""
     prompt = cast.render("user.j2", scenario, attempt, turns=turns, end=END)
 
     def read(reply: Reply) -> Turn:
-        text = _unwrap(reply.text.replace(END, ""), cast.persona.user)
-        if END in reply.text and not text and turns:
+        text = _unwrap(_END.sub("", reply.text), cast.persona.user)
+        if _END.search(reply.text) and not text and turns:
             return Turn(USER, "")
         turn = Turn(USER, text)
         check_turn(turn, turns, scenario, cast.persona)
@@ -71,7 +75,10 @@ def _request(
 def spoken(text: str, persona: Persona) -> str:
     """Return what the persona said: no label of its own before it, and nothing at all for its mark of silence."""
     said = _unwrap(text, persona.name)
-    return "" if persona.silence and said == persona.silence.mark else said
+    if persona.silence and persona.silence.mark in said:
+        rest = said.replace(persona.silence.mark, "").strip()
+        return rest if any(character.isalnum() for character in rest) else ""
+    return said
 
 
 def _unwrap(text: str, name: str) -> str:

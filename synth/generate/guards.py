@@ -28,7 +28,9 @@ from synth.topics import REFUSES, STOPS_REPLYING
 
 _COLONS = ":\uff1a\ufe55\ufe13\u02d0\ua789\u2236\u0589"  # incl. full-width, small, vertical, modifier, ratio, Armenian
 _GENERIC = ("user", "assistant", "system", "human", "ai", "bot", "tutor", "student", "topic", "first message")
-_AI = re.compile(r"\bas an? (ai|artificial intelligence|(large )?language model)\b|\b(ai|large) language model\b", re.IGNORECASE)
+_AI = re.compile(
+    r"\bas an? (ai|artificial intelligence|(large )?language model)\b|\b(ai|large) language model\b", re.IGNORECASE
+)
 _REFUSAL = re.compile(
     r"\b(i('m| am)? ?sorry,? but i\b|i can(no|')?t (help|assist|do that|discuss|continue|provide|comply)\b"
     r"|i('m| am) (not able|unable) to (help|assist|discuss|provide|comply)\b|i (must|have to) decline\b)",
@@ -48,20 +50,22 @@ class Rejected(Exception):  # noqa: N818 - a verdict, not an error
         self.turns = tuple(turns)
 
 
-def check_finish(reply: Reply) -> None:
-    """Refuse a reply that the server ended."""
+def check_reply(reply: Reply) -> None:
+    """Refuse a reply that says nothing, or that the server ended."""
     if reply.finish == "length":
         raise Rejected("cut", reply.text[-60:])
     if reply.finish == "content_filter":
         raise Rejected("filtered", reply.text[:60])
+    if not reply.text.strip():
+        raise Rejected("empty")
 
 
 def check_turn(turn: Turn, earlier: Sequence[Turn], scenario: Scenario, persona: Persona) -> None:
     """Refuse a turn that must not be trained on; raises Rejected."""
     text = turn.text
-    if turn.speaker == PERSONA and turn.silent and STOPS_REPLYING in scenario.expect:
-        return
     if turn.silent and turn.speaker == PERSONA and persona.silence:
+        if STOPS_REPLYING in scenario.expect:
+            return
         raise Rejected("silent")
     if not text or (turn.speaker == PERSONA and not any(character.isalpha() for character in text)):
         raise Rejected("empty", text)
@@ -73,9 +77,10 @@ def check_turn(turn: Turn, earlier: Sequence[Turn], scenario: Scenario, persona:
         raise Rejected("refusal", found[0])
     if looping(text):
         raise Rejected("loop", text[:60])
-    for other in earlier:
-        if near(text, other.text):
-            raise Rejected("repeats", text[:60])
+    # People do say a thing twice, and topics ask for it; a model that only continues text has then begun to loop.
+    may_repeat = turn.speaker == USER and scenario.mode != "continue"
+    if any(near(text, other.text) for other in earlier if not (may_repeat and other.speaker == USER)):
+        raise Rejected("repeats", text[:60])
     if copied := _grams(text) & example_grams(persona):
         raise Rejected("copied", " ".join(min(copied)))
 
@@ -91,10 +96,10 @@ def check_talk(turns: Sequence[Turn], scenario: Scenario, persona: Persona) -> N
 
 def near(one: str, other: str) -> bool:
     """Whether two turns say the same in nearly the same words."""
-    a, b = (" ".join(_words(text)) for text in (one, other))
+    a, b = sorted(" ".join(_words(text)) for text in (one, other))  # sorted: difflib's ratio depends on the order
     if a == b:
-        return True
-    if not a or not b or abs(len(a) - len(b)) > 0.3 * max(len(a), len(b)):
+        return bool(a) or one.strip() == other.strip()
+    if abs(len(a) - len(b)) > 0.3 * max(len(a), len(b)):
         return False
     match = difflib.SequenceMatcher(None, a, b, autojunk=False)
     return match.quick_ratio() > 0.85 and match.ratio() > 0.85
@@ -126,7 +131,7 @@ def on_topic(text: str, topic: str) -> bool:
 def _tag(persona: Persona) -> re.Pattern[str]:
     own = "|".join(re.escape(name) for name in (persona.name, persona.user))
     generic = "|".join(_GENERIC)
-    return re.compile(rf"\b(?:{own})\s*[{_COLONS}]|^\W*(?:{generic})\s*[{_COLONS}]", re.IGNORECASE | re.MULTILINE)
+    return re.compile(rf"(?<!\w)(?:{own})\s*[{_COLONS}]|^\W*(?:{generic})\s*[{_COLONS}]", re.IGNORECASE | re.MULTILINE)
 
 
 @lru_cache(maxsize=8)

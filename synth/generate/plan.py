@@ -5,8 +5,8 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import Path
 
-from synth.errors import InputError
 from synth.generate.cards import UserCard, sample_card
 from synth.project import Lengths, Project, Sampling
 from synth.prompts import TEMPLATES, fingerprint
@@ -78,13 +78,14 @@ def _made_with(project: Project, mode: str, sampling: Sampling) -> dict[str, str
         "model": settings.model,
         "mode": mode,
         "sampling": fingerprint(sampling.model_dump(exclude_none=True)),
-        project.settings.persona: fingerprint(project.persona.model_dump(exclude={"system"})),
+        str(Path(settings.persona)): fingerprint(project.persona.model_dump(exclude={"system"})),
     }
     if settings.user_model and mode == "duet":
         made_with["user model"] = settings.user_model
-    folder = project.persona_path.parent.relative_to(project.root) if project.root in project.persona_path.parents else None
+    folder = project.persona_path.parent
+    shown = folder.relative_to(project.root) if folder.is_relative_to(project.root) else Path()
     for name in TEMPLATES[mode]:
-        made_with[str(folder / name) if folder else name] = project.templates.fingerprint(name)
+        made_with[str(shown / name)] = project.templates.fingerprint(name)
     return made_with
 
 
@@ -127,9 +128,3 @@ def _number(parts: Iterable[object]) -> int:
 def derive(seed: int, *parts: int) -> int:
     """Return the seed of one step: of an attempt, of a turn, of a try."""
     return _number((seed, *parts))
-
-
-def require_mode(mode: str, known: Iterable[str]) -> None:
-    """Raise InputError for a mode that nobody plays."""
-    if mode not in set(known):
-        raise InputError(f"no mode {mode!r}; there are: {', '.join(sorted(known))}")

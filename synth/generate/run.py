@@ -42,7 +42,9 @@ class Queue:
     ``wanted`` counts accepted talks over all runs. A talk that is given up is replaced by the next of its category.
     """
 
-    def __init__(self, plan: Plan, wanted: int, done: set[str], closed: set[str], fresh: Iterable[tuple[str, str]]) -> None:
+    def __init__(
+        self, plan: Plan, wanted: int, done: set[str], closed: set[str], fresh: Iterable[tuple[str, str]]
+    ) -> None:
         self._wanted = wanted
         self._have: Counter[str] = Counter()
         self._open: dict[str, deque[Scenario]] = {}
@@ -150,7 +152,6 @@ class Run:
                 if not await self._settle(scenario, watch):
                     self._queue.give_back(scenario)
                 self.progress.playing -= 1
-                self._mark_seen(scenario)
                 watch(self.progress)
         except BaseException:
             # Nothing more can be asked or written, or the user has had enough: the other workers end as well.
@@ -175,8 +176,10 @@ class Run:
             self._store.add(made)
             self._failures_in_a_row = 0
             self.progress.accepted += 1
+            self._mark_seen(scenario)
             return True
         self.progress.given_up += 1
+        self._mark_seen(scenario)
         return False
 
     async def _play(self, scenario: Scenario, attempt: int, meter: Meter, watch: Callable[[Progress], None]) -> Made:
@@ -214,8 +217,9 @@ class Run:
             raise SetupError(f"{self._failures_in_a_row} talks in a row failed; the last: {error}") from error
 
     def _mark_seen(self, scenario: Scenario) -> None:
+        """Note that a new topic has had its turn: a talk that failed does not count, and is played first again."""
         key = topic_key(scenario)
-        if key in self._fresh and not self.stop.is_set():
+        if key in self._fresh:
             self._store.add_seen_topics(self._persona.name, [self._topics[key]])
 
 

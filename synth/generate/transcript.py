@@ -10,10 +10,10 @@ from synth.conversation import PERSONA, USER, Message, Turn
 from synth.errors import UnsupportedError
 from synth.generate.cast import Cast
 from synth.generate.duet import spoken
-from synth.generate.guards import Rejected, check_finish
+from synth.generate.guards import Rejected, check_reply
 from synth.generate.plan import Scenario, derive
 from synth.prompts import Persona
-from synth.providers.base import Ask, Reply, Request
+from synth.providers.base import Ask, Request
 
 SCHEMA = json.dumps(
     {
@@ -46,7 +46,7 @@ async def play(scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> tuple[
     except UnsupportedError:
         reply = await ask(_request(scenario, cast, attempt, structured=False))
         structured = False
-    check_finish(reply)
+    check_reply(reply)
     turns = from_json(reply.text, cast.persona) if structured else from_lines(reply.text, cast)
     if len(turns) > 2 * scenario.turns:
         raise Rejected("malformed", f"{len(turns)} messages where {scenario.turns} were asked for", turns)
@@ -69,23 +69,31 @@ def from_json(text: str, persona: Persona) -> tuple[Turn, ...]:
     """Read a structured answer; raises Rejected where it does not fit the schema."""
     try:
         turns = [(row["speaker"], row["text"]) for row in json.loads(text)["turns"]]
-    except (ValueError, KeyError, TypeError) as error:
+        json.dumps(turns, ensure_ascii=False).encode()  # half of a surrogate pair is a ValueError here
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Rejected("malformed", f"not the JSON that was asked for: {text[:60]}") from error
-    if not all(speaker in {USER, PERSONA} and isinstance(said, str) for speaker, said in turns):
+    if not all(speaker in (USER, PERSONA) and isinstance(said, str) for speaker, said in turns):
         raise Rejected("malformed", f"unknown speakers or messages: {text[:60]}")
-    return tuple(Turn(speaker, spoken(said, persona) if speaker == PERSONA else said.strip()) for speaker, said in turns)
+    return tuple(_turn(speaker, said, persona) for speaker, said in turns)
 
 
 def from_lines(text: str, cast: Cast) -> tuple[Turn, ...]:
     """Read ``LABEL: text`` lines; a line without a label belongs to the message above it. Raises Rejected."""
     speakers = {label.rstrip(":").casefold(): speaker for speaker, label in cast.labels.items()}
     label = re.compile(rf"^\s*({'|'.join(re.escape(name) for name in speakers)})\s*:\s*(.*)$", re.IGNORECASE)
-    turns: list[Turn] = []
+    turns: list[tuple[str, list[str]]] = []
     for line in text.strip().splitlines():
         if found := label.match(line):
-            turns.append(Turn(speakers[found[1].casefold()], found[2].strip()))
+            turns.append((speakers[found[1].casefold()], [found[2]]))
         elif turns:
-            turns[-1] = Turn(turns[-1].speaker, f"{turns[-1].text}\n{line.strip()}".strip())
-        elif line.strip():
+            turns[-1][1].append(line.strip())
+        else:
             raise Rejected("malformed", f"text before the first label: {line[:60]}")
-    return tuple(Turn(t.speaker, spoken(t.text, cast.persona)) if t.speaker == PERSONA else t for t in turns)
+    return tuple(_turn(speaker, "\n".join(lines), cast.persona) for speaker, lines in turns)
+
+
+def _turn(speaker: str, said: str, persona: Persona) -> Turn:
+    """Make a turn of what is written behind a label; nothing at all is no silence, which has its mark."""
+    if not said.strip():
+        raise Rejected("empty")
+    return Turn(speaker, spoken(said, persona) if speaker == PERSONA else said.strip())

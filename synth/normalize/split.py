@@ -1,20 +1,21 @@
 """Train and valid: whole topics on either side, so that no topic is in both."""
 
 import hashlib
+import math
 from collections.abc import Iterable
 
 
 def valid_topics(topics: Iterable[tuple[str, str]], share: float) -> set[tuple[str, str]]:
     """Choose the (category, topic) pairs that are held out.
 
-    By hash, so that a topic stays on its side when others come and go. One topic at least is held out where a share
-    is wanted and there are two or more.
+    By hash, so that a topic hardly ever changes sides when others come and go. One topic at least is held out where
+    a share is wanted and there are two or more, and never more than the share, rounded up.
     """
     ranked = sorted(set(topics), key=_rank)
     if share == 0 or len(ranked) < 2:
         return set()
-    chosen = {topic for topic in ranked if _rank(topic) < share * 2**64}
-    return chosen if 0 < len(chosen) < len(ranked) else {ranked[0]}
+    below = sum(_rank(topic) < share * 2**64 for topic in ranked)
+    return set(ranked[: max(1, min(below, math.ceil(share * len(ranked))))])
 
 
 def _rank(topic: tuple[str, str]) -> int:

@@ -4,8 +4,9 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
 from synth.conversation import Message
 from synth.project import Mode, Sampling
@@ -16,6 +17,7 @@ class Request:
     """One call: either ``messages`` to answer, or a ``prompt``, a plain text to continue.
 
     ``schema`` is a JSON Schema as text; the answer is then JSON that fits it, where the server can do that.
+    With ``logprobs`` the reply says how likely the model held its words.
     """
 
     model: str
@@ -24,7 +26,8 @@ class Request:
     seed: int = 0
     stop: tuple[str, ...] = ()
     schema: str = ""
-    sampling: Sampling = Sampling()
+    logprobs: bool = False
+    sampling: Sampling = field(default_factory=Sampling)
 
     def key(self) -> str:
         """Return the hash of all that is sent: equal requests have equal keys, on every machine."""
@@ -37,12 +40,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: the text, why it ended, and the tokens that the server counted."""
+    """What came back: the text, why it ended, and the tokens that the server counted.
+
+    ``logprob`` is the mean log-probability of a token, where it was asked for and the server told it.
+    """
 
     text: str
     finish: Literal["stop", "length", "content_filter"]
     tokens_in: int = 0
     tokens_out: int = 0
+    logprob: float | None = None
 
 
 Ask = Callable[[Request], Awaitable[Reply]]
@@ -66,6 +73,11 @@ class Options:
     base_url: str | None = None
     threads: int | None = None
     concurrency: int | None = None
+
+
+def on_this_machine(base_url: str) -> bool:
+    """Whether a server is reached without a network: it needs no key, costs nothing and lies behind no proxy."""
+    return urlsplit(base_url).hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 class Client(Protocol):

@@ -1,4 +1,4 @@
-"""The wire to any OpenAI-compatible server, through the ``openai`` package. (Importing this costs a second.)"""
+"""The wire to any OpenAI-compatible server, through the ``openai`` package, whose import takes a second."""
 
 import json
 from collections.abc import Mapping
@@ -14,12 +14,15 @@ from synth.errors import (
     UnsupportedError,
     nearest,
 )
-from synth.providers.base import Reply, Request
+from synth.providers.base import Reply, Request, on_this_machine
 
 #: Parameters that a server may not know. Where the answer is the same or nearly so without one, it is left out
 #: from then on; max_tokens has a newer name.
-SPARE = ("seed", "temperature", "top_p", "min_p", "repeat_penalty", "stop")
+SPARE = ("seed", "temperature", "top_p", "min_p", "repeat_penalty", "stop", "logprobs")
 RENAMED = {"max_tokens": "max_completion_tokens"}
+
+#: What is sent in place of a key to a server that asks for none.
+NO_KEY = "none"
 
 
 class OpenAIClient:
@@ -33,7 +36,14 @@ class OpenAIClient:
         self._base_url = base_url
         self._key = key
         # Tenacity asks again, not the client: one place that counts and waits.
-        self._client = openai.AsyncOpenAI(api_key=key, base_url=base_url, max_retries=0, timeout=300)
+        self._client = openai.AsyncOpenAI(
+            api_key=key,
+            base_url=base_url,
+            max_retries=0,
+            timeout=300,
+            # No proxy leads to this machine.
+            http_client=openai.DefaultAsyncHttpxClient(trust_env=False) if on_this_machine(base_url) else None,
+        )
         self._unknown: set[str] = set()
 
     async def complete(self, request: Request) -> Reply:
@@ -43,7 +53,7 @@ class OpenAIClient:
             try:
                 answer = await self._post("/completions" if request.prompt else "/chat/completions", body)
             except UnsupportedError as error:
-                if error.name not in {*SPARE, *RENAMED} or error.name in self._unknown:
+                if error.name not in {*SPARE, *RENAMED}:
                     raise
                 self._unknown.add(error.name)
                 continue
@@ -62,6 +72,8 @@ class OpenAIClient:
             body["messages"] = [{"role": message.role, "content": message.content} for message in request.messages]
         if request.stop:
             body["stop"] = list(request.stop)
+        if request.logprobs:
+            body["logprobs"] = 1
         if request.schema:
             schema = {"name": "answer", "strict": True, "schema": json.loads(request.schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -88,7 +100,8 @@ class OpenAIClient:
             raise TransientError(f"{self._base_url} sent a reply that is not JSON") from error
 
     async def _status(self, error: openai.APIStatusError, body: Mapping[str, Any]) -> ProviderError:
-        code, text = error.status_code, self._hide(_message(error))
+        # The key goes before the end of a long message is cut off, or half of it would be left.
+        code, text = error.status_code, self._hide(_message(error))[:300]
         if code in {401, 403}:
             return SetupError(f"{self._base_url} refused the key (status {code}): {text}")
         if code == 404:
@@ -97,9 +110,8 @@ class OpenAIClient:
             return SetupError(f"{self._base_url}: no credit left: {text}")
         if code in {408, 409, 425, 429} or code >= 500:
             return TransientError(f"{self._base_url} answered {code}: {text}", _retry_after(error.response.headers))
-        named = next((name for name in body if name == error.param or f"'{name}'" in text or f"`{name}`" in text), None)
-        if named in {*SPARE, *RENAMED, "response_format"}:
-            return UnsupportedError(f"{self._base_url} does not know {named}: {text}", str(named))
+        if named := _named(error, text, body):
+            return UnsupportedError(f"{self._base_url} does not know {named}: {text}", named)
         return RequestRefusedError(f"{self._base_url} refused the request (status {code}): {text}")
 
     async def _no_such_model(self, name: str, text: str) -> str:
@@ -113,7 +125,7 @@ class OpenAIClient:
 
     def _hide(self, text: str) -> str:
         """Servers like to quote the key that they refuse."""
-        return text.replace(self._key, "***")
+        return text if self._key == NO_KEY else text.replace(self._key, "***")
 
 
 def _message(error: openai.APIStatusError) -> str:
@@ -122,8 +134,20 @@ def _message(error: openai.APIStatusError) -> str:
         inner = body.get("error", body)
         text = inner.get("message", inner) if isinstance(inner, dict) else inner
     else:
-        text = error.message
-    return " ".join(str(text).split())[:300]
+        text = body or error.message
+    return " ".join(str(text).split())
+
+
+def _named(error: openai.APIStatusError, text: str, body: Mapping[str, Any]) -> str | None:
+    """Return the parameter that the server refused, if it is one that can be done without."""
+    sent = [name for name in (*SPARE, *RENAMED, "response_format") if name in body]
+    if error.param in sent:
+        return error.param
+    for name in sent:
+        # Not everybody quotes response_format, and it is no word of plain English.
+        if f"'{name}'" in text or f"`{name}`" in text or (name == "response_format" and name in text):
+            return name
+    return None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -143,15 +167,29 @@ def _reply(answer: Any) -> Reply:
         if text is None:
             refusal = choice["message"].get("refusal")
             if refusal:
-                return Reply(str(refusal), "content_filter")
+                return Reply(_text(refusal), "content_filter")
             text = ""
-        finish = choice.get("finish_reason") or "stop"
+        finish: Any = choice.get("finish_reason") or "stop"
         usage = answer.get("usage") or {}
         return Reply(
-            text=str(text),
+            text=_text(text),
             finish=finish if finish in {"stop", "length", "content_filter"} else "stop",
             tokens_in=int(usage.get("prompt_tokens") or 0),
             tokens_out=int(usage.get("completion_tokens") or 0),
+            logprob=_mean_logprob(choice.get("logprobs")),
         )
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         raise TransientError("the server's reply holds no choice") from error
+
+
+def _text(value: Any) -> str:
+    """Half of a surrogate pair, as JSON can hold it, can be neither stored nor written: it becomes a question mark."""
+    return str(value).encode(errors="replace").decode()
+
+
+def _mean_logprob(logprobs: Any) -> float | None:
+    """Read llama.cpp's shape and the one of OpenAI's completions."""
+    if not logprobs:
+        return None
+    values = [row["logprob"] for row in logprobs.get("content") or ()] or logprobs.get("token_logprobs") or []
+    return sum(values) / len(values) if values else None

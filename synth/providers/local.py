@@ -19,7 +19,7 @@ BUNDLED = "smollm2-135m"
 SLOTS = 8
 #: Tokens that one talk may fill: three worked examples and the longest talk stay well below.
 CONTEXT = 2048
-SAMPLING = Sampling(temperature=0.8, min_p=0.1, repeat_penalty=1.1)
+SAMPLING = Sampling(temperature=0.6, min_p=0.1, repeat_penalty=1.1)
 
 SMALL_NOTE = (
     "SmolLM2-135M (Apache-2.0) is a very small model: its talks have the right form and mostly stay on the topic, but "

@@ -1,14 +1,13 @@
 """``openai/NAME``: any OpenAI-compatible server."""
 
 import os
-from urllib.parse import urlsplit
+import re
 
-from synth.errors import SetupError
+from synth.errors import InputError, SetupError
 from synth.project import Sampling
-from synth.providers.base import Client, LazyProvider, Options, Provider, Traits
+from synth.providers.base import Client, LazyProvider, Options, Provider, Traits, on_this_machine
 
 OFFICIAL = "https://api.openai.com/v1"
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 #: Talks that play at once: far below what any paid account allows.
 CONCURRENCY = 16
@@ -17,9 +16,14 @@ LONGEST = 2000
 
 
 def open_openai(name: str, options: Options) -> Provider:
-    """Open ``openai/NAME`` at ``options.base_url``, by default OpenAI itself, with the key in OPENAI_API_KEY."""
+    """Open ``openai/NAME`` at ``options.base_url``, by default OpenAI itself, with the key in OPENAI_API_KEY.
+
+    Raises InputError for a base URL that is none.
+    """
     base_url = options.base_url or OFFICIAL
-    local = urlsplit(base_url).hostname in LOOPBACK
+    if not re.match(r"https?://[^/\[\]]|https?://\[[^/]*\]", base_url):
+        raise InputError(f"the base URL {base_url!r} is none; expected one like http://localhost:8000/v1")
+    local = on_this_machine(base_url)
 
     def start() -> Client:
         key = os.environ.get("OPENAI_API_KEY", "")

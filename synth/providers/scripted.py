@@ -23,7 +23,9 @@ def open_scripted(name: str, options: Options) -> Provider:  # noqa: ARG001 - a 
     if name == DEMO:
         return Scripted([])
     if not name.endswith(".jsonl"):
-        raise InputError(f"no script {name!r}{nearest(name, [DEMO])}; there is scripted/demo, or scripted//path/to/replies.jsonl")
+        raise InputError(
+            f"no script {name!r}{nearest(name, [DEMO])}; there is scripted/demo, or scripted//path/to/replies.jsonl"
+        )
     return Scripted(load_script(Path(name)))
 
 
@@ -37,15 +39,28 @@ def load_script(path: Path) -> list[dict[str, str]]:
     try:
         with jsonlines.open(path) as lines:
             for number, row in enumerate(lines.iter(type=dict), 1):
-                unknown = set(row) - {"reply", "when", "finish", "error"}
-                if unknown or not {"reply", "error"} & set(row):
-                    raise InputError("expected 'reply' or 'error', and 'when' and 'finish' if wanted", Place(path, number))
-                rows.append({key: str(value) for key, value in row.items()})
+                if problem := _problem(row):
+                    raise InputError(problem, Place(path, number))
+                rows.append(row)
     except jsonlines.InvalidLineError as error:
         raise InputError(f"not a JSON object: {error}", Place(path, error.lineno)) from error
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", Place(path)) from error
+    except UnicodeDecodeError as error:
+        raise InputError("not UTF-8 text; save the file as UTF-8", Place(path)) from error
     return rows
+
+
+def _problem(row: dict[str, Any]) -> str | None:
+    if row.keys() - {"reply", "when", "finish", "error"} or not row.keys() & {"reply", "error"}:
+        return "expected 'reply' or 'error', and 'when' and 'finish' if wanted"
+    if wrong := next((name for name, value in row.items() if not isinstance(value, str)), None):
+        return f"{wrong}: expected text, not {row[wrong]!r}"
+    if row.get("error", "refused") not in {"transient", "refused"}:
+        return f"error: expected transient or refused, not {row['error']!r}"
+    if row.get("finish", "stop") not in {"stop", "length", "content_filter"}:
+        return f"finish: expected stop, length or content_filter, not {row['finish']!r}"
+    return None
 
 
 class Scripted:
@@ -97,7 +112,7 @@ def by_rule(request: Request) -> str:
 
 
 def _wanted(request: Request) -> int:
-    """The prompt says how many messages the talk should have."""
+    """Read from the prompt how many messages the talk should have."""
     found = re.search(r"(\d+) messages", request.messages[-1].content)
     return int(found[1]) if found else 4
 

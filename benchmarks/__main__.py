@@ -1,0 +1,7 @@
+"""`make bench`: every benchmark, one after another."""
+
+from benchmarks import embedded, startup
+
+if __name__ == "__main__":
+    startup.main()
+    embedded.main()
