@@ -1,80 +1,65 @@
-"""Tokens a second of the embedded model: slots, threads and the prompt cache, against one slot.
+"""The embedded model at its real work: eight talks of four messages, by slots and threads, against one slot.
 
-Each row asks the same 16 turns (prompts as `synth run` sends them, 40 tokens each) of a server of its own. The baseline
-is one slot and one thread. A busy machine makes more than one thread slower, not faster: see the load that is printed.
+A slot is a talk that plays at once. Every row plays the same eight scenarios into an empty store, over a server of its
+own; "written" are the tokens that the model wrote, which is what a reader waits for. A busy machine makes more than one
+thread slower, not faster: see the load that is printed.
 """
 
 import asyncio
 import os
+import tempfile
 import time
-from dataclasses import replace
+from pathlib import Path
 
-from synth.conversation import USER, Turn
 from synth.generate.plan import make_plan
-from synth.generate.run import make_cast
+from synth.generate.run import Progress, Run
 from synth.project import open_project
 from synth.providers import local, open_provider
-from synth.providers.base import Options, Request
+from synth.providers.base import Options
+from synth.store import Store
 
-TURNS, TOKENS = 16, 40
+TALKS = 8
 MODEL = f"local/{local.BUNDLED}"
 
-
-def requests() -> list[Request]:
-    """Return second turns of talks from all over the plan."""
-    project = open_project({"model": MODEL}, environ={})
-    provider = open_provider(MODEL, Options())
-    cast = make_cast(project, {MODEL: provider})
-    scenarios = make_plan(project, provider.traits).scenarios
-    sampling = provider.traits.sampling.model_copy(update={"max_tokens": TOKENS})
-    asked = []
-    for scenario in scenarios[:: len(scenarios) // TURNS][:TURNS]:
-        opener = [Turn(USER, f"tell me about {scenario.topic}")]
-        prompt = cast.render("continue.j2", scenario, 0, shown=3, turns=opener, next="persona")
-        asked.append(Request(MODEL, prompt=prompt, seed=scenario.seed, sampling=sampling))
-    return asked
+#: Slots and threads; the first row is the baseline.
+ROWS = ((1, 1), (1, 2), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))
 
 
-async def tokens_a_second(slots: int, threads: int, rounds: int = 1) -> float:
-    """Ask all requests ``rounds`` times, ``slots`` at a time; return the written tokens a second of the last round."""
+def play(slots: int, threads: int, folder: Path) -> tuple[float, Progress]:
+    """Play the talks; return the seconds it took, without the start of the server, and what was done."""
+    flags = {"model": MODEL, "data": str(folder), "turns": {"min": 4, "max": 4}, "concurrency": slots}
+    project = open_project(flags, environ={})
     provider = open_provider(MODEL, Options(threads=threads, concurrency=slots))
-    gate = asyncio.Semaphore(slots)
+    plan = make_plan(project, provider.traits)
+    start: list[float] = []
 
-    async def one(request: Request) -> int:
-        async with gate:
-            return (await provider.complete(request)).tokens_out
+    def watch(progress: Progress) -> None:
+        """Begin to count with the first reply, when the server is up."""
+        if progress.meter.calls and not start:
+            start.append(time.monotonic())
 
-    asked = requests()
-    # The first request starts the server and is not measured.
-    await one(replace(asked[0], prompt="Hello", sampling=asked[0].sampling.model_copy(update={"max_tokens": 1})))
-    for _ in range(rounds):
-        start = time.monotonic()
-        written = sum(await asyncio.gather(*(one(request) for request in asked)))
-        seconds = time.monotonic() - start
-    await provider.close()
-    return written / seconds
+    async def run(store: Store) -> Progress:
+        progress = await Run(project, plan, store, {MODEL: provider}, TALKS).play(watch)
+        await provider.close()
+        return progress
 
-
-ROWS: tuple[tuple[str, dict[str, int]], ...] = (
-    ("1 slot, 1 thread", {"slots": 1, "threads": 1}),
-    ("1 slot, 2 threads", {"slots": 1, "threads": 2}),
-    ("4 slots, 1 thread", {"slots": 4, "threads": 1}),
-    ("4 slots, 2 threads", {"slots": 4, "threads": 2}),
-    ("8 slots, 2 threads", {"slots": 8, "threads": 2}),
-    ("16 slots, 2 threads", {"slots": 16, "threads": 2}),
-    ("16 slots, 2 threads, prompts cached", {"slots": 16, "threads": 2, "rounds": 2}),
-)
+    with Store(project.store_path, writing=True) as store:
+        progress = asyncio.run(run(store))
+    return time.monotonic() - start[0], progress
 
 
 def main() -> None:
     """Measure and print."""
-    print(f"\n{'embedded model':<38} {'tokens/s':>9} {'ratio':>6}   load")
+    print(f"\n{'embedded model':<22} {'seconds':>8} {'written/s':>10} {'× one slot':>11}   load")
     baseline = 0.0
-    for name, row in ROWS:
+    for slots, threads in ROWS:
         load = os.getloadavg()[0]
-        speed = asyncio.run(tokens_a_second(**row))
+        with tempfile.TemporaryDirectory() as folder:
+            seconds, progress = play(slots, threads, Path(folder))
+        speed = progress.meter.tokens_out / seconds
         baseline = baseline or speed
-        print(f"{name:<38} {speed:>9.1f} {speed / baseline:>6.2f}   {load:.1f}", flush=True)
+        name = f"{slots} slot{'s' * (slots > 1)}, {threads} thread{'s' * (threads > 1)}"
+        print(f"{name:<22} {seconds:>8.1f} {speed:>10.1f} {speed / baseline:>11.2f}   {load:.1f}", flush=True)
 
 
 if __name__ == "__main__":

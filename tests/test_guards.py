@@ -130,6 +130,15 @@ def test_a_reply_that_says_nothing_or_was_ended_is_refused(reply: Reply, expecte
     assert said == expected
 
 
+def test_a_turn_made_of_earlier_ones_is_refused() -> None:
+    """A new half sentence before or behind an old one is still the old one; a short quotation is not."""
+    earlier = talk("why does ice float", "Because it is lighter than the water that it has come from.")
+    warm = "Yes. Because it is lighter than the water that it has come from, as I said. Now go on."
+    assert verdict(Turn(PERSONA, warm), earlier=earlier) == f"repeats: {warm[:60]}"
+    quoting = "You ask why does ice float, and the answer is in the glass before you. What do you see there?"
+    assert verdict(Turn(PERSONA, quoting), earlier=earlier) == ""
+
+
 def test_a_user_may_say_it_twice_where_the_model_follows_instructions() -> None:
     """People do, and topics ask for it; a model that only continues text has begun to loop."""
     earlier = talk("are we done", "Nearly.")

@@ -4,7 +4,7 @@
 cut, filtered           the server ended the reply before its end
 empty                   no text, or a persona's turn without a letter
 tag                     a speaker's label inside a turn, in any script's colon
-repeats                 a turn that is nearly an earlier one
+repeats                 a turn that is nearly an earlier one, or says half of what was said before again
 loop                    one phrase over and over inside a turn
 copied                  six words in a row from a worked example
 assistant_voice         "as an AI language model" and its kin
@@ -79,7 +79,8 @@ def check_turn(turn: Turn, earlier: Sequence[Turn], scenario: Scenario, persona:
         raise Rejected("loop", text[:60])
     # People do say a thing twice, and topics ask for it; a model that only continues text has then begun to loop.
     may_repeat = turn.speaker == USER and scenario.mode != "continue"
-    if any(near(text, other.text) for other in earlier if not (may_repeat and other.speaker == USER)):
+    others = [other.text for other in earlier if not (may_repeat and other.speaker == USER)]
+    if any(near(text, other) for other in others) or warmed_up(text, others):
         raise Rejected("repeats", text[:60])
     if copied := _grams(text) & example_grams(persona):
         raise Rejected("copied", " ".join(min(copied)))
@@ -103,6 +104,13 @@ def near(one: str, other: str) -> bool:
         return False
     match = difflib.SequenceMatcher(None, a, b, autojunk=False)
     return match.quick_ratio() > 0.85 and match.ratio() > 0.85
+
+
+def warmed_up(text: str, others: Iterable[str]) -> bool:
+    """Whether more than half of a longer turn was said before, in runs of four words."""
+    own = _grams(text, 4)
+    said = {gram for other in others for gram in _grams(other, 4)}
+    return len(own) > 4 and len(own & said) > len(own) / 2
 
 
 def looping(text: str) -> bool:
@@ -140,9 +148,9 @@ def example_grams(persona: Persona) -> frozenset[tuple[str, ...]]:
     return frozenset(gram for example in persona.examples for line in example.turns for gram in _grams(line.turn.text))
 
 
-def _grams(text: str) -> frozenset[tuple[str, ...]]:
+def _grams(text: str, length: int = COPIED_WORDS) -> frozenset[tuple[str, ...]]:
     words = _words(text)
-    return frozenset(tuple(words[i : i + COPIED_WORDS]) for i in range(len(words) - COPIED_WORDS + 1))
+    return frozenset(tuple(words[i : i + length]) for i in range(len(words) - length + 1))
 
 
 def _words(text: str) -> list[str]:

@@ -6,6 +6,7 @@ other. Figures behind the choices here are in docs/models.md and come from ``ben
 
 import importlib.util
 import os
+import time
 from pathlib import Path
 
 from synth.errors import InputError, SetupError, nearest
@@ -19,6 +20,8 @@ BUNDLED = "smollm2-135m"
 SLOTS = 8
 #: Tokens that one talk may fill: three worked examples and the longest talk stay well below.
 CONTEXT = 2048
+#: How long to look at the other programs before the number of threads is chosen.
+SAMPLE_SECONDS = 0.2
 SAMPLING = Sampling(temperature=0.6, min_p=0.1, repeat_penalty=1.1)
 
 SMALL_NOTE = (
@@ -30,28 +33,39 @@ SMALL_NOTE = (
 def open_local(name: str, options: Options) -> Provider:
     """Open the bundled model or a GGUF file; raises InputError for any other name."""
     slots = options.concurrency or SLOTS
-    threads = options.threads or idle_cores()
     if name == BUNDLED:
         traits = Traits("continue", slots, Sampling(max_tokens=70).over(SAMPLING), SMALL_NOTE, paid=False)
-        return LazyProvider(traits, lambda: _serve(_bundled(), slots, threads))
+        return LazyProvider(traits, lambda: _serve(_bundled(), slots, options.threads))
     if not name.endswith(".gguf"):
         hint = nearest(name, [BUNDLED])
         raise InputError(f"no embedded model {name!r}{hint}; there is local/{BUNDLED}, or local//path/to/model.gguf")
     path = Path(name).expanduser()
     note = f"{path.name}, on this machine. Coherent talk begins at about 1.5 billion parameters: read some of it."
     traits = Traits("duet", slots, Sampling(max_tokens=200).over(SAMPLING), note, paid=False)
-    return LazyProvider(traits, lambda: _serve(path, slots, threads))
+    return LazyProvider(traits, lambda: _serve(path, slots, options.threads))
 
 
 def idle_cores() -> int:
-    """Return the number of cores that nothing else is using, at least one.
+    """Return the number of cores that nothing else is using just now, at least one.
 
     llama.cpp's threads wait for each other in a spin: one thread more than there are idle cores and all of them
     wait most of the time.
     """
     cores = os.cpu_count() or 1
-    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    try:
+        before, start = _busy_seconds(), time.monotonic()
+        time.sleep(SAMPLE_SECONDS)
+        busy = (_busy_seconds() - before) / (time.monotonic() - start)
+    except OSError:  # no /proc here
+        busy = 0.0
     return max(1, cores - round(busy))
+
+
+def _busy_seconds() -> float:
+    """Read how long all cores together have been busy since the machine started."""
+    with Path("/proc/stat").open(encoding="ascii") as stat:
+        user, nice, system, _idle, _waiting, *rest = (int(number) for number in stat.readline().split()[1:])
+    return (user + nice + system + sum(rest[:2])) / os.sysconf("SC_CLK_TCK")
 
 
 def _bundled() -> Path:
@@ -63,7 +77,7 @@ def _bundled() -> Path:
     return found[0]
 
 
-def _serve(path: Path, slots: int, threads: int) -> Client:
+def _serve(path: Path, slots: int, threads: int | None) -> Client:
     """Start a llama.cpp server on a free loopback port; it lives as long as the client that is returned."""
     if not path.is_file():
         raise SetupError(f"no such model file: {path}")
@@ -78,7 +92,7 @@ def _serve(path: Path, slots: int, threads: int) -> Client:
     params.model_alias = path.name
     params.n_parallel = slots
     params.n_ctx = CONTEXT * slots
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or idle_cores()
     params.verbosity = -1
     try:
         server = xllamacpp.Server(params)
