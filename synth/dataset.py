@@ -19,7 +19,7 @@ from synth.normalize.roles import to_conversation
 from synth.normalize.split import valid_topics
 from synth.project import Project
 from synth.prompts import TRAINING
-from synth.store import Made, Store
+from synth.store import Made, Reject, Store
 
 TRAIN, VALID, REJECTED, MANIFEST, CARD = "train.jsonl", "valid.jsonl", "rejected.jsonl", "manifest.json", "README.md"
 
@@ -52,7 +52,7 @@ def build(project: Project, plan: Plan, store: Store, note: str) -> Built:
             for conversation in tally.watch(_conversations(project, store, (s.id for s in wanted))):
                 held = (conversation.category, conversation.topic) in held_out
                 files.write(VALID if held else TRAIN, _exporter()(conversation))
-            for row in _rejected(store):
+            for row in _rejected(plan, store):
                 files.write(REJECTED, row)
             left_out = stale(plan, store)
             manifest = _manifest(project, plan, store, tally, files, left_out)
@@ -88,8 +88,8 @@ def _change(made: Made, plan: Plan, otherwise: str) -> str:
         for name in plan.made_with.keys() | made.made_with.keys()
         if plan.made_with.get(name) != made.made_with.get(name)
     ]
-    # Another model or mode brings other sampling and templates with it: the cause is named, not what follows from it.
-    for cause in ("model", "mode"):
+    # Another persona, model or mode brings other files and sampling with it: the cause is named, not what follows.
+    for cause in ("persona", "model", "mode"):
         if cause in changed:
             return f"made with another {cause} ({made.made_with[cause]})"
     return f"{', '.join(sorted(changed))} changed" if changed else otherwise
@@ -172,8 +172,13 @@ class _Files:
             (self._folder / name).unlink(missing_ok=True)
 
 
-def _rejected(store: Store) -> Iterator[dict[str, Any]]:
-    for reject in store.rejects():
+def _rejects(plan: Plan, store: Store) -> Iterator[Reject]:
+    ids = {scenario.id for scenario in plan.scenarios}
+    return (reject for reject in store.rejects() if reject.id in ids)
+
+
+def _rejected(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
+    for reject in _rejects(plan, store):
         yield {
             "reason": reject.reason,
             "detail": reject.detail,
@@ -198,7 +203,7 @@ def _manifest(
         "conversations": {"train": files.lines[TRAIN], "valid": files.lines[VALID]},
         "messages": tally.messages,
         "categories": dict(sorted(tally.categories.items())),
-        "rejected": dict(sorted(Counter(reject.reason for reject in store.rejects()).items())),
+        "rejected": dict(sorted(Counter(reject.reason for reject in _rejects(plan, store)).items())),
         "failed": sum(1 for _ in store.failures()),
         "left_out": dict(sorted(left_out.items())),
         "settings": shown,

@@ -28,7 +28,7 @@ def test_run_makes_training_files_from_all_categories(synth: Shell) -> None:
     manifest = json.loads((dataset / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["categories"] == {"academic": 2, "adulting": 2, "adversarial": 2}
     assert "One of them, on" in ended.out
-    assert "Cost: no cost. The model: no model at all" in ended.out
+    assert "Cost: free, on this machine. The model: no model at all" in ended.out
 
 
 def test_second_run_asks_nothing(synth: Shell) -> None:

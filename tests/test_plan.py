@@ -82,7 +82,7 @@ def test_an_id_is_the_same_on_every_machine_and_day() -> None:
 
 def test_made_with_names_what_shapes_a_talk(project_dir: Path) -> None:
     """Files stand with their paths from the project, in the mode's own selection; the rest by its setting."""
-    both = {"model", "mode", "sampling", "prompts/tim.yaml"}
+    both = {"persona", "model", "mode", "sampling", "prompts/tim.yaml"}
     duet = {"prompts/user.j2", "prompts/persona.j2"}
     assert set(plan_of(project_dir).made_with) == both | duet
     assert set(plan_of(project_dir, user_model="scripted/demo").made_with) == both | duet | {"user model"}

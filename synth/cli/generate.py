@@ -82,7 +82,7 @@ def generate(session: Session, store: Store, wanted: int | None) -> Progress:
 def price(session: Session) -> str:
     """Say what a run costs, as far as that is known."""
     paid = [model for model, provider in session.providers.items() if provider.traits.paid]
-    return f"price of {' and '.join(paid)} unknown here" if paid else "no cost"
+    return f"price of {' and '.join(paid)} unknown here" if paid else "free, on this machine"
 
 
 def say(text: str) -> None:

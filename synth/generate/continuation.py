@@ -9,6 +9,7 @@ from synth.conversation import PERSONA, USER, Turn
 from synth.generate.cast import Cast, take_turn
 from synth.generate.guards import Rejected, check_turn, on_topic
 from synth.generate.plan import Scenario, derive
+from synth.project import Sampling
 from synth.providers.base import Ask, Reply, Request
 
 #: Worked examples before a talk, and openers before an opener: more cost time and crowd out the topic.
@@ -17,6 +18,9 @@ EXAMPLES, OPENERS = 3, 8
 #: Turns to choose from: of those that pass the guards, the one that the model itself held to be the likeliest is taken.
 #: More are no better to read and cost as much again (docs/models.md).
 CANDIDATES = 2
+
+#: Tokens of a message in a chat. A model of this size that has written more has lost its way.
+LONGEST = 70
 
 
 async def play(scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> tuple[Turn, ...]:
@@ -47,6 +51,7 @@ async def _next(turns: list[Turn], scenario: Scenario, cast: Cast, ask: Ask, ste
     else:
         prompt = cast.render("continue.j2", scenario, attempt, shown=EXAMPLES, turns=turns, next=speaker)
     side = cast.sides[speaker]
+    sampling = Sampling(max_tokens=min(LONGEST, side.sampling.max_tokens or LONGEST)).over(side.sampling)
     seed = derive(scenario.seed, attempt, index)
-    request = Request(side.model, prompt=prompt, stop=("\n",), seed=seed, logprobs=True, sampling=side.sampling)
+    request = Request(side.model, prompt=prompt, stop=("\n",), seed=seed, logprobs=True, sampling=sampling)
     return await take_turn(ask, request, read, CANDIDATES)

@@ -75,6 +75,7 @@ def make_plan(project: Project, traits: Traits) -> Plan:
 def _made_with(project: Project, mode: str, sampling: Sampling) -> dict[str, str]:
     settings = project.settings
     made_with = {
+        "persona": project.persona.name,
         "model": settings.model,
         "mode": mode,
         "sampling": fingerprint(sampling.model_dump(exclude_none=True)),

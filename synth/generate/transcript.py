@@ -12,8 +12,12 @@ from synth.generate.cast import Cast
 from synth.generate.duet import spoken
 from synth.generate.guards import Rejected, check_reply
 from synth.generate.plan import Scenario, derive
+from synth.project import Sampling
 from synth.prompts import Persona
 from synth.providers.base import Ask, Request
+
+#: Tokens of a message with all that JSON puts around it: the least that a whole talk may have of them.
+MESSAGE_TOKENS = 120
 
 SCHEMA = json.dumps(
     {
@@ -56,12 +60,15 @@ async def play(scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> tuple[
 def _request(scenario: Scenario, cast: Cast, attempt: int, *, structured: bool) -> Request:
     side = cast.sides[PERSONA]
     prompt = cast.render("transcript.j2", scenario, attempt, structured=structured)
+    limit = side.sampling.max_tokens
+    if limit is not None:  # of one message
+        limit = max(limit, MESSAGE_TOKENS * scenario.turns)
     return Request(
         side.model,
         messages=(Message("user", prompt),),
         seed=derive(scenario.seed, attempt),
         schema=SCHEMA if structured else "",
-        sampling=side.sampling,
+        sampling=Sampling(max_tokens=limit).over(side.sampling),
     )
 
 

@@ -7,42 +7,55 @@ other. Figures behind the choices here are in docs/models.md and come from ``ben
 import importlib.util
 import os
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synth.errors import InputError, SetupError, nearest
-from synth.project import Sampling
+from synth.project import Mode, Sampling
 from synth.providers.base import Client, LazyProvider, Options, Provider, Traits
 
 BUNDLED = "smollm2-135m"
 
-#: Talks that play at once, each in a slot of its own that keeps its prompt: the model's layers are read from
-#: memory once for all of them.
-SLOTS = 8
-#: Tokens that one talk may fill: three worked examples and the longest talk stay well below.
-CONTEXT = 2048
 #: How long to look at the other programs before the number of threads is chosen.
 SAMPLE_SECONDS = 0.2
-SAMPLING = Sampling(temperature=0.6, min_p=0.1, repeat_penalty=1.1)
+
+SAMPLING = Sampling(temperature=0.6, min_p=0.1, repeat_penalty=1.1, max_tokens=200)
 
 SMALL_NOTE = (
-    "SmolLM2-135M (Apache-2.0) is a very small model: its talks have the right form and mostly stay on the topic, but "
-    "what they say is wrong as often as not. They show how the tool works and are no training data."
+    "SmolLM2-135M (Apache-2.0) is a very small model: its talks have the right form and begin on their topic, but what "
+    "they say is wrong or beside the point as often as not. They show how the tool works and are no training data."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Talks that play at once, and the tokens that each may fill; a slot keeps what it has read of its talk."""
+
+    number: int
+    context: int
+
+
+#: Three worked examples and the longest talk of short messages stay well below the bundled model's 2,048.
+BUNDLED_SLOTS, FILE_SLOTS = Slots(8, 2048), Slots(4, 4096)
 
 
 def open_local(name: str, options: Options) -> Provider:
     """Open the bundled model or a GGUF file; raises InputError for any other name."""
-    slots = options.concurrency or SLOTS
+    mode: Mode
+    find: Callable[[], Path]
     if name == BUNDLED:
-        traits = Traits("continue", slots, Sampling(max_tokens=70).over(SAMPLING), SMALL_NOTE, paid=False)
-        return LazyProvider(traits, lambda: _serve(_bundled(), slots, options.threads))
-    if not name.endswith(".gguf"):
+        slots, mode, note, find = BUNDLED_SLOTS, "continue", SMALL_NOTE, _bundled
+    elif name.endswith(".gguf"):
+        path = Path(name).expanduser()
+        note = f"{path.name}, on this machine. Coherent talk begins at about 1.5 billion parameters: read some of it."
+        slots, mode, find = FILE_SLOTS, "duet", lambda: path
+    else:
         hint = nearest(name, [BUNDLED])
         raise InputError(f"no embedded model {name!r}{hint}; there is local/{BUNDLED}, or local//path/to/model.gguf")
-    path = Path(name).expanduser()
-    note = f"{path.name}, on this machine. Coherent talk begins at about 1.5 billion parameters: read some of it."
-    traits = Traits("duet", slots, Sampling(max_tokens=200).over(SAMPLING), note, paid=False)
-    return LazyProvider(traits, lambda: _serve(path, slots, options.threads))
+    slots = replace(slots, number=options.concurrency or slots.number)
+    traits = Traits(mode, slots.number, SAMPLING, note, paid=False)
+    return LazyProvider(traits, lambda: _serve(find(), slots, options.threads))
 
 
 def idle_cores() -> int:
@@ -77,7 +90,7 @@ def _bundled() -> Path:
     return found[0]
 
 
-def _serve(path: Path, slots: int, threads: int | None) -> Client:
+def _serve(path: Path, slots: Slots, threads: int | None) -> Client:
     """Start a llama.cpp server on a free loopback port; it lives as long as the client that is returned."""
     if not path.is_file():
         raise SetupError(f"no such model file: {path}")
@@ -90,8 +103,8 @@ def _serve(path: Path, slots: int, threads: int | None) -> Client:
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.model_alias = path.name
-    params.n_parallel = slots
-    params.n_ctx = CONTEXT * slots
+    params.n_parallel = slots.number
+    params.n_ctx = slots.number * slots.context
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or idle_cores()
     params.verbosity = -1
     try:
