@@ -265,3 +265,36 @@ def test_second_persona_plays_the_same_topics(synth: Shell) -> None:
     train = (synth.folder / "data" / "dataset" / "train.jsonl").read_text(encoding="utf-8")
     assert "Tim" not in train
     assert "You are Brina" in train
+
+
+def test_many_new_topics_are_counted(synth: Shell) -> None:
+    """Five new topics are named, the rest is counted; at most N of them are played."""
+    synth("generate", "-n", "3")
+    path = synth.folder / "topics" / "adulting.yaml"
+    more = "".join(
+        f"  - how to paint wall number {number}\n" for number in ("one", "two", "three", "four", "five", "six")
+    )
+    path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+    ended = synth("generate", "-n", "3")
+    assert ended.err.count("new topic, played first: ") == 5
+    assert "… and 1 new topic more" in ended.err
+    assert "6 of 6 conversations accepted (3 in this run)" in ended.err
+
+
+def test_scenarios_that_are_given_up_are_counted(synth: Shell) -> None:
+    """A topic whose talks are all refused is given up after the set number of attempts, and others take its place."""
+    script = synth.folder / "replies.jsonl"
+    rows = [{"when": "fossils", "reply": "..."}, {"when": "...", "reply": "..."}]
+    rows += [{"reply": f"{'abcdefghijklm'[n % 13] * 5} is number {n * 7919}"} for n in range(301)]
+    script.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    ended = synth("generate", "--model", f"scripted/{script}")
+    assert ended.status == 3
+    assert "12 of 14 conversations accepted" in ended.err
+    assert "2 scenarios given up after 4 attempts each" in ended.err
+
+
+def test_what_is_paid_for_is_never_called_free(synth: Shell) -> None:
+    """A model on a server elsewhere has an unknown price."""
+    assert "price of openai/x unknown here" in synth("plan", "--model", "openai/x").out
+    free = synth("plan", "--model", "openai/x", "--base-url", "http://localhost:1/v1").out
+    assert "free, on this machine" in free

@@ -199,3 +199,16 @@ def test_progress_in_a_terminal(project_dir: Path) -> None:
     assert b"playing" in seen
     assert b"tokens" in seen
     assert b"/14" in seen
+
+
+def test_a_reader_that_goes_away(project_dir: Path) -> None:
+    """`synth topics --list | head -1` ends without a traceback."""
+    pipe = subprocess.Popen(
+        command("topics", "--list"), cwd=project_dir, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert pipe.stdout
+    assert pipe.stderr
+    pipe.stdout.close()
+    err = pipe.stderr.read()
+    pipe.stderr.close()
+    assert (pipe.wait(timeout=30), err) == (1, b"")

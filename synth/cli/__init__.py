@@ -61,10 +61,6 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except click.Abort:
         click.echo("synth: stopped", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output has gone (`synth plan | head`); nothing more to say, nowhere to say it.
-        sys.stderr.close()
-        sys.exit(141)

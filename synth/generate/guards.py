@@ -118,6 +118,8 @@ def looping(text: str) -> bool:
     if re.search(r"(.)\1{14,}", text):
         return True
     words = _words(text)
+    if len(words) >= 4 and len(set(words)) == 1:
+        return True
     if len(words) >= 12 and len(set(words)) < 0.4 * len(words):
         return True
     grams = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
