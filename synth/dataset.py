@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -90,7 +91,7 @@ def _change(made: Made, plan: Plan, otherwise: str) -> str:
     ]
     # Another persona, model or mode brings other files and sampling with it: the cause is named, not what follows.
     for cause in ("persona", "model", "mode"):
-        if cause in changed:
+        if cause in changed and cause in made.made_with:
             return f"made with another {cause} ({made.made_with[cause]})"
     return f"{', '.join(sorted(changed))} changed" if changed else otherwise
 
@@ -146,7 +147,7 @@ class _Files:
                 self._part(name).unlink(missing_ok=True)
 
     def _part(self, name: str) -> Path:
-        return self._folder / f".{name}.part"
+        return self._folder / f".{name}.{os.getpid()}.part"
 
     def write_text(self, name: str, text: str) -> None:
         if name not in self._open:
@@ -193,6 +194,7 @@ def _manifest(
     project: Project, plan: Plan, store: Store, tally: _Tally, files: _Files, left_out: Counter[str]
 ) -> dict[str, Any]:
     settings = project.settings
+    ids = {scenario.id for scenario in plan.scenarios}
     shown = settings.model_dump(exclude_none=True, exclude={"base_url", "concurrency", "threads", "data"})
     return {
         "synth": __version__,
@@ -204,7 +206,7 @@ def _manifest(
         "messages": tally.messages,
         "categories": dict(sorted(tally.categories.items())),
         "rejected": dict(sorted(Counter(reject.reason for reject in _rejects(plan, store)).items())),
-        "failed": sum(1 for _ in store.failures()),
+        "failed": sum(failure.id in ids for failure in store.failures()),
         "left_out": dict(sorted(left_out.items())),
         "settings": shown,
         "made_with": dict(sorted({**plan.made_with, "system.j2": project.templates.fingerprint(TRAINING)}.items())),

@@ -157,6 +157,8 @@ def _message(problem: Any) -> str:
     given = problem["input"]
     if problem["type"] == "too_short":
         return f"expected at least {problem['ctx']['min_length']}, not {problem['ctx']['actual_length']}"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{_shown(given)} is no name here: no spaces and no marks; expected {problem['ctx']['pattern']}"
     if problem["type"] == "string_type" and not isinstance(given, dict | list):
         return f"expected text, and YAML reads {_shown(given)} as something else; put it in quotes"
     return message if isinstance(given, dict | list) else f"{message}, not {_shown(given)}"

@@ -38,7 +38,7 @@ class Session:
 
     def __init__(self, folder: Path, *rows: dict[str, str], **settings: Any) -> None:
         self.folder = folder
-        self.settings: dict[str, Any] = {"concurrency": 1, **settings}
+        self.settings: dict[str, Any] = {"concurrency": 1, "turns": {"min": 2, "max": 4}, **settings}
         self.wrap: Callable[[Provider], Provider] = lambda provider: provider
         self.watch: Callable[[Run, Progress], None] = nothing
         if rows:

@@ -18,6 +18,7 @@ from synth.errors import (
     UnsupportedError,
 )
 from synth.project import Sampling
+from synth.providers import open_provider
 from synth.providers.base import Options, Reply, Request
 from synth.providers.client import OpenAIClient
 from synth.providers.openai import open_openai
@@ -172,7 +173,8 @@ def test_every_fault_becomes_the_right_error(answer: Answer, expected: tuple[typ
         ({"retry-after": "0.01"}, 0.01),
         ({"retry-after-ms": "30", "retry-after": "2"}, 0.03),
         ({"retry-after": "-1"}, 0.0),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "soon"}, None),
         ({}, None),
     ],
 )
@@ -200,8 +202,8 @@ def test_a_server_that_is_down_is_said_in_one_line() -> None:
 
 def test_unknown_parameters_are_left_out_from_then_on() -> None:
     """Each refused parameter is dropped, max_tokens gets its newer name, and the next request sends none of them."""
-    names = ("seed", "temperature", "top_p", "min_p", "repeat_penalty", "stop", "max_tokens")
-    lean = {"model": "demo", "messages": FULL_BODY["messages"], "max_completion_tokens": 30}
+    names = ("seed", "temperature", "top_p", "min_p", "repeat_penalty", "max_tokens")
+    lean = {"model": "demo", "messages": FULL_BODY["messages"], "stop": ["\n"], "max_completion_tokens": 30}
     with serve(knows_not(*names)) as server:
         assert len(ask(server, FULL, FULL)) == 2
         assert server.bodies[0] == FULL_BODY
@@ -248,7 +250,10 @@ def test_a_server_without_structured_answers_says_so(param: str | None, message:
 
 def test_a_parameter_that_stays_refused_is_not_asked_for_ever() -> None:
     """A server that refuses everything ends in a refusal, after each parameter was left out once."""
-    with serve(always(fault(400, "odd: `seed`", param="seed"))) as server, pytest.raises(RequestRefusedError) as caught:
+    with (
+        serve(always(fault(400, "unknown: `seed`", param="seed"))) as server,
+        pytest.raises(RequestRefusedError) as caught,
+    ):
         ask(server, CHAT)
     assert (type(caught.value), len(server.bodies)) == (RequestRefusedError, 2)
 
@@ -327,9 +332,62 @@ def test_a_loopback_server_needs_no_key_and_no_proxy(monkeypatch: pytest.MonkeyP
         assert (asyncio.run(run()), provider.traits.paid) == (Reply("Hi.", "stop", 7, 5), False)
 
 
-@pytest.mark.parametrize("base_url", ["localhost:8000/v1", "http://", "http:///v1", "http://[::1/v1", "ftp://host"])
+@pytest.mark.parametrize(
+    "base_url",
+    ["localhost:8000/v1", "http://", "http:///v1", "http://[::1/v1", "ftp://host", "http://h:abc/v1", "http://h:99999"],
+)
 def test_a_base_url_that_is_none_is_said_at_once(base_url: str) -> None:
     """A base URL without its scheme or its host is refused when the provider is opened."""
     with pytest.raises(InputError) as caught:
         open_openai("demo", Options(base_url=base_url))
     assert str(caught.value) == f"the base URL {base_url!r} is none; expected one like http://localhost:8000/v1"
+
+
+def test_thoughts_before_an_answer_are_no_answer() -> None:
+    """What a reasoning model's server leaves in the text before the answer is taken off."""
+    with serve(always(reply("<think>\nA child. Be kind.\n</think>\n\nHello there."))) as server:
+        assert ask(server, CHAT)[0].text == "Hello there."
+
+
+def test_a_schema_that_is_not_known_is_asked_for_once() -> None:
+    """A server that does not know response_format is not bothered with it again."""
+    request = replace(CHAT, schema='{"type": "object"}')
+
+    async def run(url: str) -> list[str]:
+        client = OpenAIClient(url, KEY)
+        said = []
+        for _ in range(2):
+            with pytest.raises(UnsupportedError) as caught:
+                await client.complete(request)
+            said.append(str(caught.value))
+        await client.close()
+        return said
+
+    with serve(knows_not("response_format")) as server:
+        said = asyncio.run(run(server.base_url))
+        assert len(server.bodies) == 1
+    assert [text.partition(" does")[2].partition(":")[0] for text in said] == [" not know response_format"] * 2
+
+
+def test_a_value_that_is_refused_is_not_dropped_in_silence() -> None:
+    """A parameter that the server knows, with a value that it does not take, is the user's to mend."""
+    answer = fault(400, "'temperature' must be at most 1", param="temperature")
+    assert error_of(always(answer), FULL) == (
+        RequestRefusedError,
+        "SERVER refused the request (status 400): 'temperature' must be at most 1",
+    )
+
+
+def test_a_long_wait_is_for_the_user_to_decide() -> None:
+    """A server that asks for an hour ends the run with one line, and nobody waits in silence."""
+    answer = fault(429, "slow down", {"retry-after": "3600"})
+    assert error_of(always(answer)) == (SetupError, "SERVER asks to wait 3600 s; run again then (429: slow down)")
+
+
+def test_a_key_that_cannot_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A placeholder copied from a page is told before anything is sent."""
+    monkeypatch.setenv("OPENAI_API_KEY", "…")
+    provider = open_provider("openai/demo", Options("http://localhost:1/v1"))
+    with pytest.raises(SetupError) as caught:
+        asyncio.run(provider.complete(CHAT))
+    assert str(caught.value) == "the key in OPENAI_API_KEY is none: it holds other characters than letters and digits"

@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import yaml
-
 from tests.cli import Shell
 from tests.helpers import ROOT
 
@@ -114,7 +112,10 @@ def test_nothing_usable_exits_1(synth: Shell) -> None:
     script.write_text('{"reply": "TIM: TIM: hello"}\n', encoding="utf-8")
     ended = synth("run", "-n", "2", "--model", f"scripted/{script}")
     assert ended.status == 1
-    assert "synth: no conversation was accepted (" in ended.err
+    assert ended.err.splitlines()[-1] == (
+        "synth: 48 talks in a row were rejected (tag 48); before more are paid for, look at the prompts: "
+        "synth plan --show 1"
+    )
     assert not (synth.folder / "data" / "dataset").exists()
 
 
@@ -220,33 +221,6 @@ def test_topics_names_near_duplicates(synth: Shell) -> None:
     )
 
 
-def test_init_makes_a_project_that_runs(synth: Shell) -> None:
-    """A new project has everything it needs, under the persona's own name, and plays at once."""
-    ended = synth("init", "mia", "--name", "Mia")
-    assert ended.status == 0
-    folder = synth.folder / "mia"
-    assert yaml.safe_load((folder / "prompts" / "persona.yaml").read_text(encoding="utf-8"))["name"] == "Mia"
-    assert sorted(path.name for path in (folder / "prompts").glob("*.j2")) == sorted(
-        path.name for path in (ROOT / "prompts").glob("*.j2")
-    )
-    shell = Shell(folder, synth._monkeypatch, synth._capsys)
-    assert shell("run", "-n", "4", "--model", "scripted/demo").status == 0
-
-
-def test_init_overwrites_nothing(synth: Shell) -> None:
-    """Where a file of a project is already, init stops before it writes any."""
-    ended = synth("init", ".")
-    assert ended.status == 1
-    assert ended.err == "synth: synth.yaml: is there already; init overwrites nothing, so choose an empty folder\n"
-    assert not (synth.folder / "schemas").exists()
-
-
-def test_init_refuses_names_that_no_chat_can_show(synth: Shell) -> None:
-    """A persona's name has no spaces and no label characters."""
-    ended = synth("init", "x", "--name", "Mia Lu")
-    assert ended.err == "synth: --name: a name has no spaces and none of < > | \\ / : in it, not 'Mia Lu'\n"
-
-
 def test_schema_is_printed(synth: Shell) -> None:
     """`synth schema persona` prints the JSON Schema of persona files."""
     schema = json.loads(synth("schema", "persona").out)
@@ -298,3 +272,24 @@ def test_what_is_paid_for_is_never_called_free(synth: Shell) -> None:
     assert "price of openai/x unknown here" in synth("plan", "--model", "openai/x").out
     free = synth("plan", "--model", "openai/x", "--base-url", "http://localhost:1/v1").out
     assert "free, on this machine" in free
+
+
+def test_what_was_given_up_stays_known(synth: Shell) -> None:
+    """The next run says what was given up before and how to go on, and is not done either; status tells both apart."""
+    script = synth.folder / "replies.jsonl"
+    rows = [{"when": "fossils", "reply": "..."}, {"when": "...", "reply": "..."}]
+    rows += [{"reply": f"{'abcdefghijklm'[n % 13] * 5} is number {n * 7919}"} for n in range(301)]
+    script.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    model = f"scripted/{script}"
+    synth("generate", "--model", model)
+    again = synth("generate", "--model", model)
+    assert again.status == 3
+    assert "2 scenarios given up in earlier runs; raise attempts in synth.yaml to go on" in again.err
+    assert "  academic            6 accepted      0 pending      2 given up" in synth("status", "--model", model).out
+
+
+def test_more_than_there_are(synth: Shell) -> None:
+    """Asking for more than there are scenarios makes all of them, says so, and exits 3."""
+    ended = synth("generate", "-n", "99")
+    assert ended.status == 3
+    assert "99 were asked for and there are 14: add topics, or raise --takes" in ended.err

@@ -104,7 +104,7 @@ def test_the_whole_dataset_of_a_tiny_project(tiny: Session) -> None:
             "mode": "transcript",
             "takes": 1,
             "seed": 0,
-            "turns": {"min": 4, "max": 8},
+            "turns": {"min": 2, "max": 4},
             "attempts": 1,
             "retries": 6,
             "sampling": {},

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,21 @@ from tests.helpers import ROOT
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 
-def commands(page: Path) -> list[str]:
-    """Return the `synth` commands in a page: lines of shell blocks, and code in the text."""
+def blocks(page: Path) -> list[list[str]]:
+    """Return the shell blocks of a page, without comments; then each `synth` command in the text, as one of its own."""
     text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    lines = [line.removeprefix("$ ").split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    found = [
+        [line.removeprefix("$ ").split("  #")[0].strip() for line in block.splitlines()]
+        for block in re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    ]
     inline = re.findall(r"`(synth [a-z][^`]*)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
-    found = [line.removeprefix(".venv/bin/") for line in [*lines, *inline]]
-    return [line for line in found if line.startswith("synth ")]
+    return [*found, *([line] for line in inline)]
+
+
+def commands(block: list[str]) -> list[list[str]]:
+    """Return the words of the lines that run here: `synth`, and `cd`, which says where the next ones do."""
+    words = [shlex.split(line.removeprefix(".venv/bin/")) for line in block]
+    return [line for line in words if line and line[0] in {"synth", "cd"}]
 
 
 def test_pages_made_from_the_code_are_up_to_date() -> None:
@@ -29,21 +37,40 @@ def test_pages_made_from_the_code_are_up_to_date() -> None:
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == generate.settings()
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(map(commands, blocks(page)))], ids=lambda page: page.name
+)
 def test_commands_in_the_docs_run(page: Path, synth: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command on a page ends well in a project, with the model replaced by the one that needs none."""
+    """Every command on a page ends well where the page runs it, with the model replaced by the one that needs none."""
     monkeypatch.setenv("SYNTH_MODEL", "scripted/demo")
-    for name in ("brina.yaml",):
-        (synth.folder / "prompts" / name).write_text(
-            (ROOT / "prompts" / name).read_text(encoding="utf-8"), encoding="utf-8"
-        )
+    for name in ("prompts/brina.yaml", "topics/adversarial.yaml"):
+        shutil.copy(ROOT / name, synth.folder / name)
     synth("run", "-n", "3")
-    for line in commands(page):
-        words = shlex.split(line)[1:]
-        if "--model" in words:
-            words[words.index("--model") + 1] = "scripted/demo"
-        ended = synth(*words)
-        assert ended.status == 0, f"{line}: {ended.err}"
+    for block in blocks(page):
+        monkeypatch.chdir(synth.folder)
+        for name, *words in commands(block):
+            if name == "cd":
+                monkeypatch.chdir(words[0])
+                continue
+            if "--model" in words:
+                words[words.index("--model") + 1] = "scripted/demo"
+            ended = synth(*words)
+            assert ended.status == 0, f"{words}: {ended.err}"
+
+
+def test_own_persona_is_made_and_played_as_the_readme_says(synth: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block finds the command before it uses it, and what it plays is the new persona in its own folder."""
+    block = next(block for block in blocks(ROOT / "README.md") if any(line.startswith("synth init") for line in block))
+    assert block[:3] == [". .venv/bin/activate", "synth init my-bot --name Mia", "cd my-bot"]
+    monkeypatch.setenv("SYNTH_MODEL", "scripted/demo")
+    for name, *words in commands(block):
+        if name == "cd":
+            monkeypatch.chdir(words[0])
+        else:
+            assert synth(*words).status == 0
+    train = (synth.folder / "my-bot" / "data" / "dataset" / "train.jsonl").read_text(encoding="utf-8")
+    assert "You are Mia." in train
+    assert not (synth.folder / "data").exists()
 
 
 def test_make_targets_in_the_readme_exist() -> None:

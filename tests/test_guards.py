@@ -200,7 +200,7 @@ def test_every_reason_is_explained_at_the_top() -> None:
     names = {name for line in table.splitlines() if line[:1].isalpha() for name in line[:24].strip().split(", ")}
     assert names == {
         *("cut", "filtered", "empty", "tag", "repeats", "loop", "copied", "assistant_voice", "refusal", "silent"),
-        *("off_topic", "malformed"),
+        *("off_topic", "malformed", "markup"),
     }
 
 
@@ -210,7 +210,8 @@ def test_every_reason_is_explained_at_the_top() -> None:
         ("Why do magnets pull?", "what magnetism is", True),
         ("hello there", "what magnetism is", False),
         ("you are an idiot", "user insults the tutor", True),
-        ("so is it", "so is it", False),
+        ("so is it", "how to tie a tie", True),
+        ("为什么", "冰为什么浮着", True),
     ],
 )
 def test_a_first_message_is_on_its_topic_by_a_stem(text: str, topic: str, *, expected: bool) -> None:
@@ -267,3 +268,26 @@ def test_distinct_words_are_no_loop(words: list[str]) -> None:
     once = " ".join(dict.fromkeys(words))
     assert not looping(once)
     assert looping(f"{once} " * 3) is (len(set(words)) >= 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I\u2019m sorry, but I can\u2019t help with that.", "refusal: I'm sorry, but I"),
+        ("I can't help but smile at that.", ""),
+        ("<think>what now</think> Hold it in your hand.", "markup: <think"),
+        ("Hold it in your hand.<|im_end|>", "markup: <|im_end|>"),
+        ("Take one cup of flour, one cup of milk, one cup of water, and stir.", ""),
+        ("No, no, no, no!", "loop: No, no, no, no!"),
+        ("hmm" + "m" * 20, "loop: hmm" + "m" * 20),
+    ],
+)
+def test_what_large_models_write(text: str, expected: str) -> None:
+    """Curly apostrophes refuse as straight ones do, thoughts are no words, and a list is no loop."""
+    assert verdict(Turn(PERSONA, text)) == expected
+
+
+def test_users_may_howl() -> None:
+    """A row of "no" is what upset people write; of a model that only continues text it is a loop."""
+    assert verdict(Turn(USER, "no no no no")) == ""
+    assert verdict(Turn(USER, "no no no no"), mode="continue") == "loop: no no no no"

@@ -287,3 +287,26 @@ def test_a_server_with_structured_answers_is_asked_once(project_dir: Path) -> No
     with serve(always(reply(as_json(*TALK)))) as server:
         played = play_with(project_dir, "transcript", "openai/demo", base_url=server.base_url)
         assert (played.turns, len(server.bodies)) == (TALK, 1)
+
+
+@pytest.mark.parametrize(
+    "said", ["how do i say goodbye to my grandma", "i can see you are busy", "bye bye or see you?"]
+)
+def test_talk_about_goodbyes_is_none(project_dir: Path, said: str) -> None:
+    """Only a short message that is a goodbye ends a talk."""
+    played = play(project_dir, "duet", said, "What would you like to tell her?", "that she was right", "Then tell her.")
+    assert [turn.text for turn in played.turns][2:] == ["that she was right", "Then tell her."]
+
+
+def test_a_last_word_before_the_end_is_answered(project_dir: Path) -> None:
+    """The user may leave with a message: the persona answers it, and the talk is over."""
+    played = play(project_dir, "duet", ASKED.text, TOLD.text, "ok thanks <end>", "Any time.", "and one more")
+    assert played.turns[2:] == (Turn(USER, "ok thanks"), Turn(PERSONA, "Any time."))
+
+
+def test_a_transcript_far_too_short_is_rejected(project_dir: Path) -> None:
+    """Less than half of the messages that were asked for is no talk of that length."""
+    path = project_dir / "synth.yaml"
+    path.write_text("model: scripted/demo\n", encoding="utf-8")
+    played = play(project_dir, "transcript", as_json(ASKED))
+    assert played.rejected == ("malformed", "1 messages where 4 were asked for")

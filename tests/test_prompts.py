@@ -59,7 +59,7 @@ LAST = HEAD + "examples:\n" + GOOD + "  - topic: b\n    turns:\n"
         ),
         (
             f"user: Two words\n{HEAD}examples:\n{GOOD}{GOOD}",
-            "p.yaml:1:7: user: String should match pattern '^[^\\s<|\\\\/>:]{1,64}$', not \"Two words\"",
+            'p.yaml:1:7: user: "Two words" is no name here: no spaces and no marks; expected ^[^\\s<|\\\\/>:]{1,64}$',
         ),
         (
             f"{HEAD}user: TIM\nexamples:\n{GOOD}{GOOD}",

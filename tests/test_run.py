@@ -279,3 +279,48 @@ def test_two_models_play_the_two_sides(project_dir: Path) -> None:
     turns = (Turn(USER, "why a bone then?"), Turn(PERSONA, "Start with a bone."))
     (made,) = session.made()
     assert (made.transcript.turns, made.made_with["user model"]) == (turns, models["user_model"])
+
+
+def test_rejects_in_a_row_end_the_run(project_dir: Path) -> None:
+    """A model whose every talk is refused is not paid for the whole plan; what was rejected is on record."""
+    session = Session(project_dir, NO_TALK)
+    with pytest.raises(SetupError) as caught:
+        session.run(1)
+    assert str(caught.value) == (
+        "20 talks in a row were rejected (malformed 20); before more are paid for, look at the prompts: "
+        "synth plan --show 1"
+    )
+    assert len(session.rejects()) == 20
+
+
+def test_what_was_asked_for_is_not_what_can_be_had(project_dir: Path) -> None:
+    """More than there are scenarios can be asked for, and what was given up before is known."""
+    session = Session(project_dir, NO_TALK, NO_TALK, GOOD, attempts=2)
+    assert session.run(99).asked == 99
+    session.script(NO_TALK)
+    again = session.run()
+    assert (again.asked, again.closed, again.meter.calls) == (14, again.closed, 0)
+    assert again.wanted == 14 - again.closed
+
+
+def test_the_user_model_is_part_of_what_a_talk_is(project_dir: Path) -> None:
+    """Wherever the user's side is played by a model of its own, the talk is another one."""
+    for mode, differs in (("duet", True), ("continue", True), ("transcript", False)):
+        plain = Session(project_dir, model="scripted/demo", mode=mode).plan
+        other = Session(project_dir, model="scripted/demo", mode=mode, user_model="openai/x").plan
+        assert (plain.scenarios[0].id != other.scenarios[0].id) is differs
+
+
+def test_the_same_files_make_the_same_talks(project_dir: Path) -> None:
+    """A persona named by another path to it changes no id."""
+    plain = Session(project_dir, model="scripted/demo").plan
+    for path in ("./prompts/../prompts/tim.yaml", str(project_dir.resolve() / "prompts" / "tim.yaml")):
+        assert Session(project_dir, model="scripted/demo", persona=path).plan == plain
+
+
+def test_a_training_prompt_that_is_wrong_is_known_before_anything_is_played(project_dir: Path) -> None:
+    """Only a build needs system.j2, and a plan already says what is wrong with it."""
+    (project_dir / "prompts" / "system.j2").write_text("{{ persona.nam }}\n", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        assert Session(project_dir, model="scripted/demo").plan
+    assert "system.j2:1: template: " in str(caught.value)

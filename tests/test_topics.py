@@ -111,7 +111,7 @@ def test_folders_and_files_are_read_in_order(tmp_path: Path) -> None:
         ),
         (
             "category: My Topics\ntopics: [b]\n",
-            "a.yaml:1:11: category: String should match pattern '^[a-z][a-z0-9_-]*$', not \"My Topics\"",
+            'a.yaml:1:11: category: "My Topics" is no name here: no spaces and no marks; expected ^[a-z][a-z0-9_-]*$',
         ),
         (
             "category: a\ntopics:\n  - {topic: b, expect: [is kind, refuse]}\n",

@@ -1,12 +1,14 @@
 """What the commands share: the options that lie over the settings, and the session they open."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from synth.errors import InputError, Place
 from synth.generate.plan import Plan, make_plan
 from synth.project import Project, open_project
 from synth.providers import open_provider
@@ -14,6 +16,10 @@ from synth.providers.base import Options, Provider
 from synth.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+wanted_option = click.option(
+    "-n", "wanted", type=click.IntRange(1), metavar="N", help="Accepted conversations in all; default: every scenario."
+)
 
 _OPTIONS = (
     click.option("--model", metavar="PROVIDER/MODEL", help="Who plays, e.g. openai/gpt-5.4-mini, local//path/to.gguf."),
@@ -61,6 +67,15 @@ def open_session(flags: dict[str, Any]) -> Session:
     models = {settings.model, settings.user_model or settings.model}
     providers = {model: open_provider(model, options) for model in sorted(models)}
     return Session(project, make_plan(project, providers[settings.model].traits), providers)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says against writing ``path``, or what it stands in, into an InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", Place(Path(error.filename or path))) from error
 
 
 def count(number: int, noun: str) -> str:

@@ -4,11 +4,12 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from synth.cli.common import Session, count, open_session, settings_options
+from synth.cli.common import Session, count, open_session, settings_options, wanted_option
 from synth.dataset import stale
 from synth.errors import SynthError
 from synth.generate.run import Progress, Run
@@ -19,9 +20,7 @@ SHORT = 3
 
 
 @click.command(name="generate")
-@click.option(
-    "-n", "wanted", type=click.IntRange(1), metavar="N", help="Accepted conversations in all; default: every scenario."
-)
+@wanted_option
 @settings_options
 def command(wanted: int | None, **settings: Any) -> None:
     """Play the conversations that are not played yet, and keep them in the store.
@@ -39,13 +38,10 @@ def command(wanted: int | None, **settings: Any) -> None:
 def status(progress: Progress) -> int:
     """Return the exit status of a run; raises SynthError when it made nothing that can be used."""
     if progress.accepted == 0:
-        why = (
-            progress.last_error
-            or ", ".join(f"{reason} {n}" for reason, n in progress.reasons.most_common())
-            or "stopped"
-        )
-        raise SynthError(f"no conversation was accepted ({why})")
-    return 0 if progress.accepted >= progress.wanted else SHORT
+        rejected = ", ".join(f"{reason} {n}" for reason, n in progress.reasons.most_common())
+        earlier = "every scenario was given up in earlier runs; raise attempts" if progress.closed else "stopped"
+        raise SynthError(f"no conversation was accepted ({progress.last_error or rejected or earlier})")
+    return 0 if progress.accepted >= progress.asked else SHORT
 
 
 def generate(session: Session, store: Store, wanted: int | None) -> Progress:
@@ -60,23 +56,32 @@ def generate(session: Session, store: Store, wanted: int | None) -> Progress:
             progress = asyncio.run(_play(run, session, display))
         except asyncio.CancelledError as error:
             raise click.Abort from error
-    meter = progress.meter
-    made = progress.accepted - progress.before
-    say(
-        f"{progress.accepted} of {count(progress.wanted, 'conversation')} accepted ({made} in this run), "
-        f"{progress.rejected} rejected and played again, {progress.failed} failed · "
-        f"{meter.calls:,} calls, {meter.from_store:,} from the store, "
-        f"{meter.tokens_in + meter.tokens_out:,} tokens, {duration(time.monotonic() - start)} · {price(session)}"
-    )
-    if progress.reasons:
-        say("rejected: " + ", ".join(f"{reason} {number}" for reason, number in progress.reasons.most_common()))
-    if progress.given_up:
-        say(f"{count(progress.given_up, 'scenario')} given up after {session.project.settings.attempts} attempts each")
-    if progress.last_error:
-        say(f"the last failure: {progress.last_error}")
+    for line in _report(progress, session, duration(time.monotonic() - start)):
+        say(line)
     if run.stop.is_set():
         say("stopped; everything answered so far is saved, and the same command goes on from here")
     return progress
+
+
+def _report(progress: Progress, session: Session, took: str) -> Iterator[str]:
+    meter = progress.meter
+    made = progress.accepted - progress.before
+    yield (
+        f"{progress.accepted} of {count(progress.wanted, 'conversation')} accepted ({made} in this run), "
+        f"{progress.rejected} rejected and played again, {progress.failed} failed · "
+        f"{meter.calls:,} calls, {meter.from_store:,} from the store, "
+        f"{meter.tokens_in + meter.tokens_out:,} tokens, {took} · {price(session)}"
+    )
+    if progress.reasons:
+        yield "rejected: " + ", ".join(f"{reason} {number}" for reason, number in progress.reasons.most_common())
+    if progress.given_up:
+        yield f"{count(progress.given_up, 'scenario')} given up after {session.project.settings.attempts} attempts each"
+    if progress.closed:
+        yield f"{count(progress.closed, 'scenario')} given up in earlier runs; raise attempts in synth.yaml to go on"
+    if progress.asked > progress.wanted and not progress.closed:
+        yield f"{progress.asked:,} were asked for and there are {progress.wanted:,}: add topics, or raise --takes"
+    if progress.last_error:
+        yield f"the last failure: {progress.last_error}"
 
 
 def price(session: Session) -> str:

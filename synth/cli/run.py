@@ -1,21 +1,27 @@
 """``synth run``: generate, then build, then show what came of it. This is what ``make synth`` does."""
 
+import re
+import shlex
 import sys
 import textwrap
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
 from synth.cli.build import build_with, report
-from synth.cli.common import Session, open_session, settings_options
+from synth.cli.common import Session, open_session, settings_options, wanted_option
 from synth.cli.generate import generate, price, status
 from synth.conversation import Conversation
+from synth.providers.local import BUNDLED
+
+#: The options that `make synth` takes, and as what.
+MAKE = {"persona": "PERSONA", "model": "MODEL", "base_url": "BASE_URL"}
 
 
 @click.command(name="run")
-@click.option(
-    "-n", "wanted", type=click.IntRange(1), metavar="N", help="Accepted conversations in all; default: every scenario."
-)
+@wanted_option
 @settings_options
 def command(wanted: int | None, **settings: Any) -> None:
     """Play what is not played yet, write the training files, and show one of the conversations."""
@@ -31,7 +37,7 @@ def command(wanted: int | None, **settings: Any) -> None:
     click.echo()
     click.echo(_fill(f"Cost: {price(session)}. The model: {session.provider.traits.note}"))
     click.echo()
-    click.echo(_advice(session, progress.wanted))
+    click.echo(_advice(session, progress.wanted, settings))
     sys.exit(code)
 
 
@@ -53,11 +59,38 @@ def _fill(text: str) -> str:
     return textwrap.fill(text, 100)
 
 
-def _advice(session: Session, wanted: int) -> str:
-    more = f"More of them:    make synth N={max(2 * wanted, 50)}"
-    if session.provider.traits.paid:
-        return f"{more}\nWhat is there:   synth status"
-    return f"""{more}
-For real data:   OPENAI_API_KEY=… make synth MODEL=openai/NAME
-                 make synth MODEL=openai/NAME BASE_URL=http://localhost:8000/v1   (vLLM, Ollama, llama.cpp …)
-What is there:   .venv/bin/synth status"""
+def _advice(session: Session, wanted: int, flags: Mapping[str, Any]) -> str:
+    root, model = session.project.root, session.project.settings.model
+    given = {name: str(value) for name, value in flags.items() if value is not None}
+    lines = [f"More of them:    {_run(root, given, max(2 * wanted, 50))}"]
+    if model == f"local/{BUNDLED}" or model.startswith("scripted/"):
+        real = {name: value for name, value in given.items() if name != "base_url"} | {"model": "openai/NAME"}
+        server = real | {"base_url": "http://localhost:8000/v1"}
+        lines.append(f"For real data:   OPENAI_API_KEY=… {_run(root, real)}")
+        lines.append(f"                 {_run(root, server)}   (vLLM, Ollama, llama.cpp …)")
+    lines.append(f"What is there:   {_synth(root, 'status', given)}")
+    return "\n".join(lines)
+
+
+def _run(root: Path, given: Mapping[str, str], wanted: int | None = None) -> str:
+    """Return the command of a run with these options, as one types it in this project."""
+    # The Makefile hands on three options, and as they are: what would need quotes there goes without it.
+    plain = all(name in MAKE and shlex.quote(value) == value for name, value in given.items())
+    if plain and _is_made(root):
+        number = [f"N={wanted}"] if wanted else []
+        return " ".join(["make synth", *number, *(f"{MAKE[name]}={value}" for name, value in given.items())])
+    return _synth(root, f"run -n {wanted}" if wanted else "run", given)
+
+
+def _synth(root: Path, command: str, given: Mapping[str, str]) -> str:
+    options = [f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in given.items()]
+    return " ".join([".venv/bin/synth" if _is_made(root) else "synth", command, *options])
+
+
+def _is_made(root: Path) -> bool:
+    """Whether the project is run with `make synth`, as the one of the repository is."""
+    try:
+        text = (root / "Makefile").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return re.search(r"^synth\s*:(?!=)", text, re.MULTILINE) is not None

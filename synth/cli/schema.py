@@ -7,6 +7,7 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
+from synth.cli.common import writing
 from synth.project import Settings
 from synth.prompts import Persona
 from synth.topics import TopicFile
@@ -29,10 +30,13 @@ def command(name: str, folder: Path | None) -> None:
 
 
 def write_schemas(folder: Path) -> None:
-    """Write every schema as ``NAME.json``."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write every schema as ``NAME.json``; raises InputError where that cannot be done."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     for name in SCHEMAS:
-        (folder / f"{name}.json").write_text(text(name), encoding="utf-8")
+        path = folder / f"{name}.json"
+        with writing(path):
+            path.write_text(text(name), encoding="utf-8")
 
 
 def text(name: str) -> str:

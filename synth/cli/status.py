@@ -8,6 +8,7 @@ import click
 
 from synth.cli.common import Session, count, open_session, settings_options
 from synth.dataset import stale
+from synth.generate.run import given_up
 from synth.store import Store
 
 
@@ -27,11 +28,13 @@ def command(*, as_json: bool, **settings: Any) -> None:
 
 def _figures(session: Session, store: Store) -> dict[str, Any]:
     accepted = store.accepted_ids()
-    failures = list(store.failures())
+    closed = given_up(session.plan, store, session.project.settings.attempts)
+    ids = {scenario.id for scenario in session.plan.scenarios}
     categories = {
         name: {
             "accepted": sum(scenario.id in accepted for scenario in scenarios),
-            "pending": sum(scenario.id not in accepted for scenario in scenarios),
+            "pending": sum(scenario.id not in accepted | closed for scenario in scenarios),
+            "given_up": sum(scenario.id in closed for scenario in scenarios),
         }
         for name, scenarios in session.plan.by_category().items()
     }
@@ -39,8 +42,8 @@ def _figures(session: Session, store: Store) -> dict[str, Any]:
         "store": str(session.project.store_path),
         "categories": categories,
         "set_aside": dict(sorted(stale(session.plan, store).items())),
-        "rejected": dict(Counter(reject.reason for reject in store.rejects()).most_common()),
-        "failed": dict(Counter(failure.error for failure in failures).most_common()),
+        "rejected": dict(Counter(reject.reason for reject in store.rejects() if reject.id in ids).most_common()),
+        "failed": dict(Counter(failure.error for failure in store.failures() if failure.id in ids).most_common()),
         "models": {
             model: {"calls": calls, "tokens_in": tokens_in, "tokens_out": tokens_out}
             for model, (calls, tokens_in, tokens_out) in sorted(store.totals().items())
@@ -51,7 +54,8 @@ def _figures(session: Session, store: Store) -> dict[str, Any]:
 def _print(session: Session, figures: dict[str, Any]) -> None:
     click.echo(f"{figures['store']}: {session.project.persona.name} with {session.project.settings.model}")
     for name, numbers in figures["categories"].items():
-        click.echo(f"  {name:<14} {numbers['accepted']:>6,} accepted {numbers['pending']:>6,} pending")
+        gone = f" {numbers['given_up']:>6,} given up" if numbers["given_up"] else ""
+        click.echo(f"  {name:<14} {numbers['accepted']:>6,} accepted {numbers['pending']:>6,} pending{gone}")
     for reason, number in figures["set_aside"].items():
         click.echo(f"set aside: {count(number, 'conversation')}: {reason}")
     for reason, number in figures["rejected"].items():

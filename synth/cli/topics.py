@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from synth.cli.common import count
+from synth.errors import InputError, nearest
 from synth.project import open_project
 from synth.topics import Topic
 
@@ -22,7 +23,9 @@ NEAR = 0.6
 @click.option("--json", "as_json", is_flag=True, help="Print the topics as JSON, one object a line.")
 def command(tag: str | None, *, show: bool, as_json: bool) -> None:
     """Check the topic files and count what is in them; name topics that are nearly the same."""
-    topics = [topic for topic in open_project({}).topics if tag is None or tag in topic.tags]
+    topics = open_project({}).topics
+    if tag is not None:
+        topics = _tagged(topics, tag)
     if as_json:
         for topic in topics:
             click.echo(json.dumps(_row(topic), ensure_ascii=False))
@@ -40,6 +43,15 @@ def near_duplicates(topics: Sequence[Topic]) -> Iterator[tuple[Topic, Topic]]:
         a, b = words[id(one)], words[id(other)]
         if len(a & b) > NEAR * len(a | b):
             yield one, other
+
+
+def _tagged(topics: Sequence[Topic], tag: str) -> list[Topic]:
+    found = [topic for topic in topics if tag in topic.tags]
+    if not found:
+        known = sorted({tag for topic in topics for tag in topic.tags})
+        there = f"there are: {', '.join(known)}" if known else "no topic has any tags"
+        raise InputError(f"--tag: no topic is tagged {tag!r}{nearest(tag, known)}; {there}")
+    return found
 
 
 def _row(topic: Topic) -> dict[str, Any]:

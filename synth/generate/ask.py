@@ -1,7 +1,7 @@
 """The way to a model: from the store where it was asked before, else with retries, committed before it is used."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import tenacity
@@ -30,7 +30,7 @@ class Meter:
 
 
 class Asker:
-    """Asks the providers of a run; ``meter`` adds up what they were asked."""
+    """Asks the providers of a run; ``meter`` adds up what they were asked, ``changed`` is called with each retry."""
 
     def __init__(self, store: Store, providers: Mapping[str, Provider], retries: int, stop: asyncio.Event) -> None:
         self._store = store
@@ -38,6 +38,7 @@ class Asker:
         self._stop = stop
         self._retries = retries
         self.meter = Meter()
+        self.changed: Callable[[], None] = lambda: None
 
     async def __call__(self, request: Request) -> Reply:
         """Return the reply to a request.
@@ -74,6 +75,7 @@ class Asker:
 
     def _count_retry(self, _: tenacity.RetryCallState) -> None:
         self.meter.retries += 1
+        self.changed()
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, and wake when the user stops the run."""

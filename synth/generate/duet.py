@@ -13,7 +13,15 @@ from synth.providers.base import Ask, Reply, Request
 END = "<end>"
 
 _END = re.compile(re.escape(END), re.IGNORECASE)
-_GOODBYE = re.compile(r"\b(good ?bye|bye|see you|good night|talk to you later|gotta go|ttyl)\b", re.IGNORECASE)
+_GOODBYE = re.compile(
+    r"\b(good ?bye|bye|see you( later| tomorrow| soon| then)?(?=\W*$)|good night|talk to you later|gotta go|ttyl)\b",
+    re.IGNORECASE,
+)
+
+
+def says_goodbye(text: str) -> bool:
+    """Whether a message is a goodbye: a short one, and no talk about goodbyes."""
+    return len(text.split()) <= 6 and not re.search(r"\?|\bsay", text) and bool(_GOODBYE.search(text))
 
 
 async def play(scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> tuple[Turn, ...]:
@@ -24,12 +32,12 @@ async def play(scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> tuple[
     turns: list[Turn] = []
     try:
         while len(turns) < scenario.turns:
-            user = await _user(turns, scenario, cast, ask, attempt)
+            user, leaves = await _user(turns, scenario, cast, ask, attempt)
             if user.silent:
                 break
             turns.append(user)
             turns.append(await _persona(turns, scenario, cast, ask, attempt))
-            if turns[-1].silent or _GOODBYE.search(user.text):
+            if leaves or turns[-1].silent:
                 break
     except Rejected as rejected:
         rejected.turns = tuple(turns)
@@ -37,12 +45,15 @@ async def play(scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> tuple[
     return tuple(turns)
 
 
-async def _user(turns: list[Turn], scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> Turn:
-    """Return the user's next turn; a silent one where it ends the talk."""
+async def _user(turns: list[Turn], scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> tuple[Turn, bool]:
+    """Return the user's next turn, a silent one where it has gone, and whether it goes after the answer."""
+    leaves = False
     prompt = cast.render("user.j2", scenario, attempt, turns=turns, end=END)
 
     def read(reply: Reply) -> Turn:
+        nonlocal leaves
         text = _unwrap(_END.sub("", reply.text), cast.persona.user)
+        leaves = bool(_END.search(reply.text)) or says_goodbye(text)
         if _END.search(reply.text) and not text and turns:
             return Turn(USER, "")
         turn = Turn(USER, text)
@@ -50,7 +61,8 @@ async def _user(turns: list[Turn], scenario: Scenario, cast: Cast, ask: Ask, att
         return turn
 
     messages = (Message("user", prompt),)
-    return await take_turn(ask, _request(messages, USER, turns, scenario, cast, attempt), read)
+    turn = await take_turn(ask, _request(messages, USER, turns, scenario, cast, attempt), read)
+    return turn, leaves
 
 
 async def _persona(turns: list[Turn], scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> Turn:

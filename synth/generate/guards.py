@@ -4,6 +4,7 @@
 cut, filtered           the server ended the reply before its end
 empty                   no text, or a persona's turn without a letter
 tag                     a speaker's label inside a turn, in any script's colon
+markup                  a thought or a mark of a chat template that has got into the text
 repeats                 a turn that is nearly an earlier one, or says half of what was said before again
 loop                    one phrase over and over inside a turn
 copied                  six words in a row from a worked example
@@ -17,6 +18,7 @@ malformed               a transcript that is not one: wrong order, wrong labels,
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -32,10 +34,12 @@ _AI = re.compile(
     r"\bas an? (ai|artificial intelligence|(large )?language model)\b|\b(ai|large) language model\b", re.IGNORECASE
 )
 _REFUSAL = re.compile(
-    r"\b(i('m| am)? ?sorry,? but i\b|i can(no|')?t (help|assist|do that|discuss|continue|provide|comply)\b"
+    r"\b(i('m| am)? ?sorry,? but i\b|i can(no|')?t (help\b(?! but)|(assist|do that|discuss|continue|provide|comply)\b)"
     r"|i('m| am) (not able|unable) to (help|assist|discuss|provide|comply)\b|i (must|have to) decline\b)",
     re.IGNORECASE,
 )
+_CURLY = "\u2019"  # the apostrophe that large models write
+_MARKUP = re.compile(r"</?think\b|<\|\w+\|>|\[/?INST\]|</?s>", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
 COPIED_WORDS = 6
 
@@ -69,21 +73,30 @@ def check_turn(turn: Turn, earlier: Sequence[Turn], scenario: Scenario, persona:
         raise Rejected("silent")
     if not text or (turn.speaker == PERSONA and not any(character.isalpha() for character in text)):
         raise Rejected("empty", text)
-    if found := _tag(persona).search(text):
-        raise Rejected("tag", found[0].strip())
+    for reason, pattern in (("tag", _tag(persona)), ("markup", _MARKUP)):
+        if found := pattern.search(text):
+            raise Rejected(reason, found[0].strip())
     if _AI.search(text):
         raise Rejected("assistant_voice", text[:60])
-    if turn.speaker == PERSONA and REFUSES not in scenario.expect and (found := _REFUSAL.search(text)):
+    if (
+        turn.speaker == PERSONA
+        and REFUSES not in scenario.expect
+        and (found := _REFUSAL.search(text.replace(_CURLY, "'")))
+    ):
         raise Rejected("refusal", found[0])
-    if looping(text):
-        raise Rejected("loop", text[:60])
-    # People do say a thing twice, and topics ask for it; a model that only continues text has then begun to loop.
-    may_repeat = turn.speaker == USER and scenario.mode != "continue"
-    others = [other.text for other in earlier if not (may_repeat and other.speaker == USER)]
-    if any(near(text, other) for other in others) or warmed_up(text, others):
-        raise Rejected("repeats", text[:60])
+    _check_repeats(turn, earlier, scenario)
     if copied := _grams(text) & example_grams(persona):
         raise Rejected("copied", " ".join(min(copied)))
+
+
+def _check_repeats(turn: Turn, earlier: Sequence[Turn], scenario: Scenario) -> None:
+    # People do say a thing twice, and topics ask for it; a model that only continues text has then begun to loop.
+    may_repeat = turn.speaker == USER and scenario.mode != "continue"
+    if looping(turn.text) or (monotone(turn.text) and not may_repeat):
+        raise Rejected("loop", turn.text[:60])
+    others = [other.text for other in earlier if not (may_repeat and other.speaker == USER)]
+    if any(near(turn.text, other) for other in others) or warmed_up(turn.text, others):
+        raise Rejected("repeats", turn.text[:60])
 
 
 def check_talk(turns: Sequence[Turn], scenario: Scenario, persona: Persona) -> None:
@@ -114,27 +127,29 @@ def warmed_up(text: str, others: Iterable[str]) -> bool:
 
 
 def looping(text: str) -> bool:
-    """Whether one phrase comes over and over, or one character does."""
-    if re.search(r"(.)\1{14,}", text):
-        return True
+    """Whether one phrase comes over and over."""
     words = _words(text)
-    if len(words) >= 4 and len(set(words)) == 1:
+    if len(words) >= 8 and len(set(words)) < 0.4 * len(words):
         return True
-    if len(words) >= 12 and len(set(words)) < 0.4 * len(words):
-        return True
-    grams = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
-    return any(grams.count(gram) >= 3 for gram in set(grams))
+    grams = Counter(tuple(words[i : i + 4]) for i in range(len(words) - 3))
+    return bool(grams) and grams.most_common(1)[0][1] >= 3
+
+
+def monotone(text: str) -> bool:
+    """Whether it is one word, or one letter, over and over."""
+    words = _words(text)
+    return (len(words) >= 4 and len(set(words)) == 1) or bool(re.search(r"(\w)\1{14,}", text))
 
 
 def on_topic(text: str, topic: str) -> bool:
     """Whether a first message shares the stem of a word with its topic.
 
-    A topic that describes the user ("user insults the tutor") says nothing about words: it is always on.
+    Nothing can be said, and it passes, where the topic describes the user ("user insults the tutor"), has only short
+    words, or is in a script that is not cut into words here.
     """
-    if topic.casefold().startswith("user "):
-        return True
     said = {word[:5] for word in _words(text)}
-    return any(word[:5] in said for word in _words(topic) if len(word) > 3)
+    telling = [word[:5] for word in _words(topic) if len(word) > 3]
+    return topic.casefold().startswith("user ") or not telling or not topic.isascii() or bool(said & set(telling))
 
 
 @lru_cache(maxsize=8)

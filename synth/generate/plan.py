@@ -9,7 +9,7 @@ from pathlib import Path
 
 from synth.generate.cards import UserCard, sample_card
 from synth.project import Lengths, Project, Sampling
-from synth.prompts import TEMPLATES, fingerprint
+from synth.prompts import TEMPLATES, TRAINING, fingerprint
 from synth.providers.base import Traits
 from synth.topics import Topic
 
@@ -63,6 +63,8 @@ class Plan:
 
 def make_plan(project: Project, traits: Traits) -> Plan:
     """Multiply topics by audiences and takes; raises InputError where a file of the project is wrong."""
+    # Only a build needs the training prompt: a mistake in it is better known before anything is played.
+    project.templates.render(TRAINING, persona=project.persona.model_dump())
     mode = traits.mode if project.settings.mode == "auto" else project.settings.mode
     made_with = _made_with(project, mode, project.settings.sampling.over(traits.sampling))
     groups: dict[str, list[tuple[tuple[int, int, str], Scenario]]] = {}
@@ -79,14 +81,15 @@ def _made_with(project: Project, mode: str, sampling: Sampling) -> dict[str, str
         "model": settings.model,
         "mode": mode,
         "sampling": fingerprint(sampling.model_dump(exclude_none=True)),
-        str(Path(settings.persona)): fingerprint(project.persona.model_dump(exclude={"system"})),
     }
-    if settings.user_model and mode == "duet":
+    if settings.user_model and mode != "transcript":
         made_with["user model"] = settings.user_model
-    folder = project.persona_path.parent
-    shown = folder.relative_to(project.root) if folder.is_relative_to(project.root) else Path()
+    # However the path is written, and wherever the project lies, the same files have the same names.
+    path, root = project.persona_path.resolve(), project.root.resolve()
+    shown = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
+    made_with[shown.as_posix()] = fingerprint(project.persona.model_dump(exclude={"system"}))
     for name in TEMPLATES[mode]:
-        made_with[str(shown / name)] = project.templates.fingerprint(name)
+        made_with[shown.with_name(name).as_posix()] = project.templates.fingerprint(name)
     return made_with
 
 

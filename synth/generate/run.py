@@ -20,13 +20,23 @@ from synth.topics import Topic
 MODES: Mapping[str, Play] = {"duet": duet.play, "transcript": transcript.play, "continue": continuation.play}
 
 
+#: Talks in a row that fail, or are rejected, before a run ends by itself.
+FAILURES_TO_STOP, REJECTS_TO_STOP = 3, 20
+
+
 @dataclass(slots=True)
 class Progress:
-    """Where a run stands. ``wanted`` and ``accepted`` count earlier runs too, the rest this one."""
+    """Where a run stands. ``asked``, ``wanted`` and ``accepted`` count earlier runs too, the rest this one.
 
+    ``asked`` is what the user wants, ``wanted`` is what can be had of it: less, where there are not enough scenarios
+    or ``closed`` ones were given up in earlier runs.
+    """
+
+    asked: int
     wanted: int
     accepted: int
     before: int
+    closed: int = 0
     playing: int = 0
     rejected: int = 0
     given_up: int = 0
@@ -111,33 +121,32 @@ class Run:
         self._concurrency = settings.concurrency or providers[settings.model].traits.concurrency
         self._rejected = store.attempts()
         self._topics = {topic.key: topic for topic in project.topics}
-        self._fresh = self._find_fresh()
+        seen = store.seen_topics(self._persona.name)
+        # In a first run no topic is new.
+        self._fresh = self._topics.keys() - seen if seen else set()
         ids = {scenario.id for scenario in plan.scenarios}
         done = ids & store.accepted_ids()
-        closed = {id_ for id_ in ids if self._rejected[id_] >= self._attempts}
-        self._queue = Queue(plan, len(ids) if wanted is None else wanted, done, closed, self._fresh)
-        self._failures_in_a_row = 0
+        closed = given_up(plan, store, self._attempts)
+        asked = len(ids) if wanted is None else wanted
+        self._queue = Queue(plan, asked, done, closed, self._fresh)
+        self._failures_in_a_row = self._rejects_in_a_row = 0
         self.stop = asyncio.Event()
         self._ask = Asker(store, providers, settings.retries, self.stop)
-        self.progress = Progress(self._queue.total, len(done), len(done), meter=self._ask.meter)
+        self.progress = Progress(asked, self._queue.total, len(done), len(done), len(closed), meter=self._ask.meter)
 
     @property
     def fresh(self) -> list[Topic]:
         """The topics that no earlier run knew; empty in a first run."""
         return [self._topics[key] for key in sorted(self._fresh)]
 
-    def _find_fresh(self) -> set[tuple[str, str]]:
-        seen = self._store.seen_topics(self._persona.name)
-        if not seen:
-            self._store.add_seen_topics(self._persona.name, self._topics.values())
-            return set()
-        return self._topics.keys() - seen
-
     async def play(self, watch: Callable[[Progress], None]) -> Progress:
         """Play until enough talks are accepted, nothing is left, or ``stop`` is set.
 
         Raises SetupError when nothing more can be asked, after what was in flight has ended.
         """
+        known = (topic for key, topic in self._topics.items() if key not in self._fresh)
+        self._store.add_seen_topics(self._persona.name, known)
+        self._ask.changed = lambda: watch(self.progress)
         results = await asyncio.gather(*(self._work(watch) for _ in range(self._concurrency)), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, Stopped):
@@ -174,7 +183,7 @@ class Run:
                 self._fail(scenario, error)
                 return False
             self._store.add(made)
-            self._failures_in_a_row = 0
+            self._failures_in_a_row = self._rejects_in_a_row = 0
             self.progress.accepted += 1
             self._mark_seen(scenario)
             return True
@@ -206,6 +215,14 @@ class Run:
         self.progress.rejected += 1
         self.progress.reasons[rejected.reason] += 1
         self._failures_in_a_row = 0
+        self._rejects_in_a_row += 1
+        most = max(REJECTS_TO_STOP, 3 * self._concurrency)
+        if self._rejects_in_a_row >= most and not self.stop.is_set():
+            why = ", ".join(f"{reason} {number}" for reason, number in self.progress.reasons.most_common())
+            raise SetupError(
+                f"{self._rejects_in_a_row} talks in a row were rejected ({why}); before more are paid for, look at the "
+                "prompts: synth plan --show 1"
+            )
 
     def _fail(self, scenario: Scenario, error: ProviderError) -> None:
         head = (scenario.id, scenario.category, scenario.topic, scenario.made_with["model"])
@@ -213,7 +230,9 @@ class Run:
         self.progress.failed += 1
         self.progress.last_error = str(error)
         self._failures_in_a_row += 1
-        if self._failures_in_a_row >= max(3, self._concurrency):
+        # As long as nothing was ever answered, a few failures are enough to know that nothing will be.
+        few = FAILURES_TO_STOP if self.progress.meter.calls == 0 else max(FAILURES_TO_STOP, self._concurrency)
+        if self._failures_in_a_row >= few and not self.stop.is_set():
             raise SetupError(f"{self._failures_in_a_row} talks in a row failed; the last: {error}") from error
 
     def _mark_seen(self, scenario: Scenario) -> None:
@@ -221,6 +240,13 @@ class Run:
         key = topic_key(scenario)
         if key in self._fresh:
             self._store.add_seen_topics(self._persona.name, [self._topics[key]])
+
+
+def given_up(plan: Plan, store: Store, attempts: int) -> set[str]:
+    """Return the ids of the plan's scenarios that were rejected as often as they may be."""
+    rejected = store.attempts()
+    accepted = store.accepted_ids()
+    return {s.id for s in plan.scenarios if rejected[s.id] >= attempts and s.id not in accepted}
 
 
 def make_cast(project: Project, providers: Mapping[str, Provider]) -> Cast:

@@ -52,7 +52,7 @@ async def play(scenario: Scenario, cast: Cast, ask: Ask, attempt: int) -> tuple[
         structured = False
     check_reply(reply)
     turns = from_json(reply.text, cast.persona) if structured else from_lines(reply.text, cast)
-    if len(turns) > 2 * scenario.turns:
+    if not scenario.turns <= 2 * len(turns) <= 4 * scenario.turns:
         raise Rejected("malformed", f"{len(turns)} messages where {scenario.turns} were asked for", turns)
     return turns
 

@@ -1,7 +1,10 @@
 """The wire to any OpenAI-compatible server, through the ``openai`` package, whose import takes a second."""
 
 import json
+import re
+import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import openai
@@ -16,10 +19,20 @@ from synth.errors import (
 )
 from synth.providers.base import Reply, Request, on_this_machine
 
-#: Parameters that a server may not know. Where the answer is the same or nearly so without one, it is left out
-#: from then on; max_tokens has a newer name.
-SPARE = ("seed", "temperature", "top_p", "min_p", "repeat_penalty", "stop", "logprobs")
+#: Parameters that a server may not know, and that an answer can be had without; max_tokens has a newer name.
+SPARE = ("seed", "temperature", "top_p", "min_p", "repeat_penalty", "logprobs")
 RENAMED = {"max_tokens": "max_completion_tokens"}
+
+#: How servers say that they do not know a parameter, or take no other value than their own for it.
+_NOT_KNOWN = re.compile(
+    r"un(known|supported|recogni[sz]ed|expected)|not (supported?|permitted|allowed)|extra", re.IGNORECASE
+)
+
+#: What some models think before they answer, where their server leaves it in the text.
+_THOUGHT = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
+
+#: Seconds that a server may ask to wait. What is longer is for the user to decide.
+LONGEST_WAIT = 120
 
 #: What is sent in place of a key to a server that asks for none.
 NO_KEY = "none"
@@ -48,14 +61,16 @@ class OpenAIClient:
 
     async def complete(self, request: Request) -> Reply:
         """Answer one request; parameters that the server does not know are left out from then on."""
+        if request.schema and "response_format" in self._unknown:
+            raise UnsupportedError(f"{self._base_url} does not know response_format", "response_format")
         while True:
             body = self._body(request)
             try:
                 answer = await self._post("/completions" if request.prompt else "/chat/completions", body)
             except UnsupportedError as error:
+                self._unknown.add(error.name)
                 if error.name not in {*SPARE, *RENAMED}:
                     raise
-                self._unknown.add(error.name)
                 continue
             return _reply(answer)
 
@@ -102,17 +117,26 @@ class OpenAIClient:
     async def _status(self, error: openai.APIStatusError, body: Mapping[str, Any]) -> ProviderError:
         # The key goes before the end of a long message is cut off, or half of it would be left.
         code, text = error.status_code, self._hide(_message(error))[:300]
-        if code in {401, 403}:
-            return SetupError(f"{self._base_url} refused the key (status {code}): {text}")
         if code == 404:
             return SetupError(await self._no_such_model(str(body["model"]), text))
-        if code == 429 and error.code == "insufficient_quota":
-            return SetupError(f"{self._base_url}: no credit left: {text}")
+        if problem := self._hopeless(error, code, text):
+            return SetupError(problem)
         if code in {408, 409, 425, 429} or code >= 500:
             return TransientError(f"{self._base_url} answered {code}: {text}", _retry_after(error.response.headers))
         if named := _named(error, text, body):
             return UnsupportedError(f"{self._base_url} does not know {named}: {text}", named)
         return RequestRefusedError(f"{self._base_url} refused the request (status {code}): {text}")
+
+    def _hopeless(self, error: openai.APIStatusError, code: int, text: str) -> str:
+        """Say why no request will be answered before the user has done something, or nothing."""
+        if code in {401, 403}:
+            return f"{self._base_url} refused the key (status {code}): {text}"
+        if code == 429 and error.code == "insufficient_quota":
+            return f"{self._base_url}: no credit left: {text}"
+        wait = _retry_after(error.response.headers) or 0.0
+        if wait > LONGEST_WAIT:
+            return f"{self._base_url} asks to wait {wait:.0f} s; run again then ({code}: {text})"
+        return ""
 
     async def _no_such_model(self, name: str, text: str) -> str:
         try:
@@ -121,6 +145,8 @@ class OpenAIClient:
         except (openai.OpenAIError, KeyError, TypeError, ValueError):
             known = []
         few = f"; it has: {', '.join(sorted(known)[:10])}" if known else ""
+        if not known and not self._base_url.rstrip("/").endswith("/v1"):
+            few = f": {text} (most base URLs end in /v1)"
         return f"{self._base_url} has no model {name!r}{nearest(name, known)}{few or f': {text}'}"
 
     def _hide(self, text: str) -> str:
@@ -141,6 +167,8 @@ def _message(error: openai.APIStatusError) -> str:
 def _named(error: openai.APIStatusError, text: str, body: Mapping[str, Any]) -> str | None:
     """Return the parameter that the server refused, if it is one that can be done without."""
     sent = [name for name in (*SPARE, *RENAMED, "response_format") if name in body]
+    if not _NOT_KNOWN.search(f"{error.code} {text}"):
+        sent = ["response_format"] if "response_format" in sent else []
     if error.param in sent:
         return error.param
     for name in sent:
@@ -156,7 +184,10 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
             return max(0.0, float(headers[name]) * unit)
         except (KeyError, ValueError):
             continue
-    return None
+    try:
+        return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
+    except (KeyError, ValueError):
+        return None
 
 
 def _reply(answer: Any) -> Reply:
@@ -172,7 +203,7 @@ def _reply(answer: Any) -> Reply:
         finish: Any = choice.get("finish_reason") or "stop"
         usage = answer.get("usage") or {}
         return Reply(
-            text=_text(text),
+            text=_THOUGHT.sub("", _text(text)),
             finish=finish if finish in {"stop", "length", "content_filter"} else "stop",
             tokens_in=int(usage.get("prompt_tokens") or 0),
             tokens_out=int(usage.get("completion_tokens") or 0),

@@ -64,7 +64,7 @@ def idle_cores() -> int:
     llama.cpp's threads wait for each other in a spin: one thread more than there are idle cores and all of them
     wait most of the time.
     """
-    cores = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         before, start = _busy_seconds(), time.monotonic()
         time.sleep(SAMPLE_SECONDS)

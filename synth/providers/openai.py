@@ -1,7 +1,7 @@
 """``openai/NAME``: any OpenAI-compatible server."""
 
 import os
-import re
+from urllib.parse import urlsplit
 
 from synth.errors import InputError, SetupError
 from synth.project import Sampling
@@ -21,7 +21,7 @@ def open_openai(name: str, options: Options) -> Provider:
     Raises InputError for a base URL that is none.
     """
     base_url = options.base_url or OFFICIAL
-    if not re.match(r"https?://[^/\[\]]|https?://\[[^/]*\]", base_url):
+    if not _is_url(base_url):
         raise InputError(f"the base URL {base_url!r} is none; expected one like http://localhost:8000/v1")
     local = on_this_machine(base_url)
 
@@ -29,9 +29,19 @@ def open_openai(name: str, options: Options) -> Provider:
         key = os.environ.get("OPENAI_API_KEY", "")
         if not key and not local:
             raise SetupError(f"no key for {base_url}: set OPENAI_API_KEY in the environment, or another --base-url")
+        if not key.isascii():
+            raise SetupError("the key in OPENAI_API_KEY is none: it holds other characters than letters and digits")
         from synth.providers.client import OpenAIClient  # noqa: PLC0415 - takes a second
 
         return OpenAIClient(base_url, key or "none")
 
     note = f"{name} at {base_url}. Read some of it before you train on it, and mind the terms of the model's makers."
     return LazyProvider(Traits("duet", CONCURRENCY, Sampling(max_tokens=LONGEST), note, paid=not local), start)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half a bracket, a port that is no number or too large
+        return False

@@ -108,7 +108,8 @@ def by_rule(request: Request) -> str:
         count = _wanted(request)
         turns = [{"speaker": "user" if i % 2 == 0 else "persona", "text": _sentence(digest, i)} for i in range(count)]
         return json.dumps({"turns": turns})
-    return _sentence(digest, len(request.messages))
+    # A user is asked with one message; the persona with its system prompt and the talk, an even number.
+    return _sentence(digest, len(request.messages) + 1)
 
 
 def _wanted(request: Request) -> int:
