@@ -52,7 +52,8 @@ setting: it is read from `OPENAI_API_KEY` in the environment and written nowhere
 
 
 def _default(value: Any) -> str:
-    return "" if value is None or value == {} else f"`{json.dumps(value)}`".replace('"', "")
+    nothing = value is None or (isinstance(value, dict) and set(value.values()) == {None})
+    return "" if nothing else f"`{json.dumps(value)}`".replace('"', "")
 
 
 def _meaning(name: str, row: dict[str, Any]) -> str:

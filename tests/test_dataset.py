@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -265,3 +266,14 @@ def test_a_disk_without_room_leaves_the_old_files(tiny: Session, room: int, syst
     expected = f"{folder}: File too large; the files that were there are as they were\n"
     assert (done.stdout, done.stderr, done.returncode) == (expected, "", 0)
     assert written(tiny) == before
+
+
+def test_a_talk_that_says_little_of_how_it_was_made_is_left_out_too(tiny: Session) -> None:
+    """What an older store has not noted is no reason to stop: all that is not known to be the same has changed."""
+    with tiny.store as store:
+        before = len(list(store.made()))
+    with sqlite3.connect(tiny.project.store_path) as db:
+        db.execute("update transcript set made_with = '{}', id = 'old' || id")
+    db.close()
+    names = ", ".join(sorted(tiny.plan.made_with))
+    assert left_out(tiny) == {f"{names} changed": before}

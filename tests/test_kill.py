@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.helpers import make_project
-from tests.server import Answer, Server, serve, talk
+from tests.server import Answer, Behaviour, Server, serve, talk
 from tests.test_faults import command
 
 KILLS = 5
@@ -46,6 +46,17 @@ def text_of(body: dict[str, Any]) -> str:
     return content
 
 
+def killing(process: "list[subprocess.Popen[bytes]]", at: int) -> Behaviour:
+    """Return a behaviour that kills the process when request number ``at`` comes, and talks until then."""
+
+    def behaviour(path: str, body: dict[str, Any], number: int) -> Answer:
+        if number == at:
+            os.kill(process[0].pid, signal.SIGKILL)
+        return talk(path, body, number)
+
+    return behaviour
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_kill_at_random_moments(tmp_path: Path, seed: int) -> None:
     """After each kill the next run asks for nothing that was committed; in the end all is as without a kill."""
@@ -58,17 +69,9 @@ def test_kill_at_random_moments(tmp_path: Path, seed: int) -> None:
     for kill in range(KILLS + 1):
         before = committed(folder)
         # The moment: at a request, before or after it is answered, anywhere in what is left of the run.
-        at = draw.randrange(max(1, (requests - len(before)) // (KILLS - kill + 1)))
-        after = draw.random() < 0.5
+        at = draw.randrange(max(1, (requests - len(before)) // (KILLS - kill + 1))) + draw.randrange(2)
         process: list[subprocess.Popen[bytes]] = []
-
-        def behaviour(path: str, body: dict[str, Any], number: int) -> Answer:
-            if number == at and not after and kill < KILLS:  # noqa: B023 - the server ends within this turn of the loop
-                os.kill(process[0].pid, signal.SIGKILL)  # noqa: B023
-            if number == at + 1 and after and kill < KILLS:  # noqa: B023
-                os.kill(process[0].pid, signal.SIGKILL)  # noqa: B023
-            return talk(path, body, number)
-
+        behaviour = killing(process, at) if kill < KILLS else talk
         with serve(behaviour) as server:
             process.append(run(folder, server))
             status = process[0].wait(timeout=60)
