@@ -293,3 +293,8 @@ def test_more_than_there_are(synth: Shell) -> None:
     ended = synth("generate", "-n", "99")
     assert ended.status == 3
     assert "99 were asked for and there are 14: add topics, or raise --takes" in ended.err
+
+
+def test_when_all_is_played_more_means_more_topics(synth: Shell) -> None:
+    """The advice after a run never asks for more than there are scenarios."""
+    assert "More of them:    add topics, or raise --takes" in synth("run").out

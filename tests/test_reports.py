@@ -31,7 +31,7 @@ def test_advice_in_a_project_of_ones_own(synth: Shell) -> None:
     """Where there is no Makefile of ours, nothing tells to call make."""
     (synth.folder / "Makefile").write_text("# synth: later\nall:\n\ttrue\n", encoding="utf-8")
     assert advice(synth("run", "-n", "6")) == [
-        "More of them:    synth run -n 50",
+        "More of them:    synth run -n 14",
         "For real data:   OPENAI_API_KEY=… synth run --model openai/NAME",
         f"                 synth run --model openai/NAME --base-url http://localhost:8000/v1{SERVERS}",
         "What is there:   synth status",
@@ -44,7 +44,7 @@ def test_advice_keeps_what_was_asked_for(synth: Shell) -> None:
     ended = synth("run", "--mode", "duet", "--persona", "prompts/my tim.yaml", "--model", "scripted/demo", "-n", "6")
     options = "--mode duet --persona 'prompts/my tim.yaml'"
     assert advice(ended) == [
-        f"More of them:    synth run -n 50 {options} --model scripted/demo",
+        f"More of them:    synth run -n 14 {options} --model scripted/demo",
         f"For real data:   OPENAI_API_KEY=… synth run {options} --model openai/NAME",
         f"                 synth run {options} --model openai/NAME --base-url http://localhost:8000/v1{SERVERS}",
         f"What is there:   synth status {options} --model scripted/demo",
@@ -55,12 +55,12 @@ def test_advice_in_this_repository(synth: Shell) -> None:
     """With our Makefile it is make, with its variables; what they cannot hand on goes to the command itself."""
     shutil.copy(ROOT / "Makefile", synth.folder)
     assert advice(synth("run", "-n", "6", "--persona", "prompts/tim.yaml")) == [
-        "More of them:    make synth N=50 PERSONA=prompts/tim.yaml",
+        "More of them:    make synth N=14 PERSONA=prompts/tim.yaml",
         "For real data:   OPENAI_API_KEY=… make synth PERSONA=prompts/tim.yaml MODEL=openai/NAME",
         f"                 make synth PERSONA=prompts/tim.yaml MODEL=openai/NAME BASE_URL=http://localhost:8000/v1{SERVERS}",
         "What is there:   .venv/bin/synth status --persona prompts/tim.yaml",
     ]
-    assert advice(synth("run", "-n", "6", "--seed", "1"))[0] == "More of them:    .venv/bin/synth run -n 50 --seed 1"
+    assert advice(synth("run", "-n", "6", "--seed", "1"))[0] == "More of them:    .venv/bin/synth run -n 14 --seed 1"
 
 
 def test_advice_with_a_model_of_ones_own(synth: Shell) -> None:
@@ -69,7 +69,7 @@ def test_advice_with_a_model_of_ones_own(synth: Shell) -> None:
     with serve(talk) as server:
         ended = synth("run", "-n", "2", "--model", "openai/demo", "--base-url", server.base_url)
     assert advice(ended) == [
-        f"More of them:    make synth N=50 MODEL=openai/demo BASE_URL={server.base_url}",
+        f"More of them:    make synth N=14 MODEL=openai/demo BASE_URL={server.base_url}",
         f"What is there:   .venv/bin/synth status --model openai/demo --base-url {server.base_url}",
     ]
 

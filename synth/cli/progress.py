@@ -15,6 +15,8 @@ from synth.generate.run import Progress
 
 #: Seconds between plain lines.
 PLAIN_EVERY = 10.0
+#: Talks that must be made before the time to come is guessed.
+SETTLED = 4
 
 
 class Display:
@@ -71,7 +73,8 @@ class Display:
         parts += [f"{meter.from_store} from store"] if meter.from_store else []
         parts += [f"{meter.tokens_out:,} tokens", f"{meter.tokens_out / max(seconds, 0.001):.0f}/s", self._price]
         made = progress.accepted - progress.before
-        if made and progress.wanted > progress.accepted:
+        # The first talks end late, since all of them begin at once: they say little about the rest.
+        if made >= SETTLED and progress.wanted > progress.accepted:
             left = seconds / made * (progress.wanted - progress.accepted)
             parts.append(f"about {duration(left)} left")
         return " · ".join(parts)

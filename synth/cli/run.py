@@ -62,7 +62,9 @@ def _fill(text: str) -> str:
 def _advice(session: Session, wanted: int, flags: Mapping[str, Any]) -> str:
     root, model = session.project.root, session.project.settings.model
     given = {name: str(value) for name, value in flags.items() if value is not None}
-    lines = [f"More of them:    {_run(root, given, max(2 * wanted, 50))}"]
+    there = len(session.plan.scenarios)
+    more = _run(root, given, min(max(2 * wanted, 50), there)) if wanted < there else "add topics, or raise --takes"
+    lines = [f"More of them:    {more}"]
     if model == f"local/{BUNDLED}" or model.startswith("scripted/"):
         real = {name: value for name, value in given.items() if name != "base_url"} | {"model": "openai/NAME"}
         server = real | {"base_url": "http://localhost:8000/v1"}
