@@ -34,7 +34,7 @@ def settings() -> str:
     """Return the page of all settings."""
     rows = ["| setting | default | meaning |", "|---|---|---|"]
     for name, row in Settings.model_json_schema()["properties"].items():
-        rows.append(f"| `{name}` | {_default(row.get('default'))} | {_meaning(name, row)} |")
+        rows.append(f"| `{name}` | {_default(row.get('default'))} | {row['description']} |")
     table = "\n".join(rows)
     return f"""# Settings
 
@@ -54,11 +54,6 @@ setting: it is read from `OPENAI_API_KEY` in the environment and written nowhere
 def _default(value: Any) -> str:
     nothing = value is None or (isinstance(value, dict) and set(value.values()) == {None})
     return "" if nothing else f"`{json.dumps(value)}`".replace('"', "")
-
-
-def _meaning(name: str, row: dict[str, Any]) -> str:
-    nested = {"turns": "How many messages a talk has, both sides together", "sampling": "How the model draws its words"}
-    return str(row.get("description") or nested.get(name, ""))
 
 
 if __name__ == "__main__":

@@ -48,11 +48,12 @@ def build(project: Project, plan: Plan, store: Store, note: str) -> Built:
     held_out = valid_topics(((s.category, s.topic) for s in wanted), project.settings.valid)
     folder = project.dataset_path
     tally = _Tally()
+    export: Exporter = EXPORTERS.load("messages")
     try:
         with _Files(folder) as files:
             for conversation in tally.watch(_conversations(project, store, (s.id for s in wanted))):
                 held = (conversation.category, conversation.topic) in held_out
-                files.write(VALID if held else TRAIN, _exporter()(conversation))
+                files.write(VALID if held else TRAIN, export(conversation))
             for row in _rejected(plan, store):
                 files.write(REJECTED, row)
             left_out = stale(plan, store)
@@ -60,9 +61,9 @@ def build(project: Project, plan: Plan, store: Store, note: str) -> Built:
             files.write_text(MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
             files.write_text(CARD, _card(manifest, note))
             files.move()
+    except StoreError:
+        raise
     except OSError as error:
-        if isinstance(error, SynthError):
-            raise
         raise StoreError(f"{folder}: {error.strerror}; the files that were there are as they were") from error
     assert tally.first is not None
     return Built(folder, dict(files.lines), dict(tally.categories), dict(left_out), tally.first)
@@ -94,11 +95,6 @@ def _change(made: Made, plan: Plan, otherwise: str) -> str:
         if cause in changed and cause in made.made_with:
             return f"made with another {cause} ({made.made_with[cause]})"
     return f"{', '.join(sorted(changed))} changed" if changed else otherwise
-
-
-def _exporter() -> Exporter:
-    exporter: Exporter = EXPORTERS.load("messages")
-    return exporter
 
 
 def _conversations(project: Project, store: Store, ids: Iterable[str]) -> Iterator[Conversation]:

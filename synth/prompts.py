@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +15,9 @@ from synth.conversation import PERSONA, USER, Turn
 from synth.errors import InputError, Place, nearest
 from synth.topics import Text
 from synth.yamlfile import Strict, read
+
+#: What trainers take as the name of a speaker, and what can stand before a colon.
+_Name = Annotated[str, Field(pattern=r"^[^\s<|\\/>:]{1,64}$")]
 
 
 class Line(Strict):
@@ -63,11 +65,11 @@ class Silence(Strict):
 class Persona(Strict):
     """A character: who it is, how it speaks, what it never does, and worked examples of it."""
 
-    name: Annotated[str, Field(pattern=r"^[^\s<|\\/>:]{1,64}$", description="As it stands in chats")]
+    name: Annotated[_Name, Field(description="As it stands in chats")]
     description: Text
     style: tuple[Text, ...] = ()
     rules: tuple[Text, ...] = ()
-    user: Annotated[str, Field(pattern=r"^[^\s<|\\/>:]{1,64}$", description="What the other side is called")] = "User"
+    user: Annotated[_Name, Field(description="What the other side is called")] = "User"
     system: Text = Field(description="The system prompt of every training example, and of the tuned model")
     silence: Silence | None = None
     examples: Annotated[tuple[Example, ...], Field(min_length=2, description="At least two; eight and more are better")]
@@ -184,9 +186,3 @@ def _fields(values: Iterable[Any]) -> Iterator[str]:
             yield from map(str, value)
         elif dataclasses.is_dataclass(value):
             yield from (field.name for field in dataclasses.fields(value))
-
-
-def fingerprint(value: Any) -> str:
-    """Return the hash of plain data: 16 hex digits of blake2b over its canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

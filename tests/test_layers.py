@@ -20,14 +20,15 @@ from tests.helpers import ROOT
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "conversation": set(),
+    "identity": set(),
     "registry": {"errors"},
     "yamlfile": {"errors"},
     "topics": {"errors", "yamlfile"},
     "prompts": {"errors", "conversation", "yamlfile", "topics"},
     "project": {"errors", "yamlfile", "topics", "prompts"},
-    "providers": {"errors", "conversation", "registry", "project"},
+    "providers": {"errors", "conversation", "identity", "registry", "project"},
     "store": {"errors", "conversation", "topics", "providers"},
-    "generate": {"errors", "conversation", "topics", "prompts", "project", "providers", "store"},
+    "generate": {"errors", "conversation", "identity", "topics", "prompts", "project", "providers", "store"},
     "normalize": {"conversation"},
     "exporters": {"conversation", "registry"},
     "dataset": {

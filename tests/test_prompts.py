@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from synth.conversation import PERSONA, USER, Turn
 from synth.generate.plan import make_plan
+from synth.identity import fingerprint
 from synth.project import open_project
-from synth.prompts import TEMPLATES, TRAINING, Templates, fingerprint, load_persona
+from synth.prompts import TEMPLATES, TRAINING, Templates, load_persona
 from synth.providers.scripted import Scripted
 from tests.helpers import ROOT, refusal
 

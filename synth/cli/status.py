@@ -28,8 +28,8 @@ def command(*, as_json: bool, **settings: Any) -> None:
 
 def _figures(session: Session, store: Store) -> dict[str, Any]:
     accepted = store.accepted_ids()
-    closed = given_up(session.plan, store, session.project.settings.attempts)
     ids = {scenario.id for scenario in session.plan.scenarios}
+    closed = given_up(ids - accepted, store.attempts(), session.project.settings.attempts)
     categories = {
         name: {
             "accepted": sum(scenario.id in accepted for scenario in scenarios),

@@ -72,8 +72,8 @@ def _plain(example: Example) -> dict[str, Any]:
 async def take_turn(ask: Ask, request: Request, read: Callable[[Reply], Turn], candidates: int = 1) -> Turn:
     """Ask for one turn, each time with another seed, until ``read`` has accepted enough candidates.
 
-    Returns the candidate with the highest log-probability. Raises the last Rejected where, after TURN_TRIES tries
-    more than there are candidates, none was accepted.
+    Returns the candidate with the highest log-probability. Raises the last Rejected where none was accepted in
+    TURN_TRIES tries, and one more for each further candidate.
     """
     last = Rejected("empty")
     accepted: list[tuple[float, Turn]] = []

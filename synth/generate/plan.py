@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from synth.generate.cards import UserCard, sample_card
+from synth.identity import fingerprint
 from synth.project import Lengths, Project, Sampling
-from synth.prompts import TEMPLATES, TRAINING, fingerprint
+from synth.prompts import TEMPLATES, TRAINING
 from synth.providers.base import Traits
 from synth.topics import Topic
 

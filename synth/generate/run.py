@@ -19,7 +19,6 @@ from synth.topics import Topic
 
 MODES: Mapping[str, Play] = {"duet": duet.play, "transcript": transcript.play, "continue": continuation.play}
 
-
 #: Talks in a row that fail, or are rejected, before a run ends by itself.
 FAILURES_TO_STOP, REJECTS_TO_STOP = 3, 20
 
@@ -113,7 +112,6 @@ class Run:
         self, project: Project, plan: Plan, store: Store, providers: Mapping[str, Provider], wanted: int | None = None
     ) -> None:
         settings = project.settings
-        self._plan = plan
         self._store = store
         self._attempts = settings.attempts
         self._persona = project.persona
@@ -126,7 +124,7 @@ class Run:
         self._fresh = self._topics.keys() - seen if seen else set()
         ids = {scenario.id for scenario in plan.scenarios}
         done = ids & store.accepted_ids()
-        closed = given_up(plan, store, self._attempts)
+        closed = given_up(ids - done, self._rejected, self._attempts)
         asked = len(ids) if wanted is None else wanted
         self._queue = Queue(plan, asked, done, closed, self._fresh)
         self._failures_in_a_row = self._rejects_in_a_row = 0
@@ -242,11 +240,9 @@ class Run:
             self._store.add_seen_topics(self._persona.name, [self._topics[key]])
 
 
-def given_up(plan: Plan, store: Store, attempts: int) -> set[str]:
-    """Return the ids of the plan's scenarios that were rejected as often as they may be."""
-    rejected = store.attempts()
-    accepted = store.accepted_ids()
-    return {s.id for s in plan.scenarios if rejected[s.id] >= attempts and s.id not in accepted}
+def given_up(pending: Iterable[str], rejected: Mapping[str, int], attempts: int) -> set[str]:
+    """Return which of the pending scenarios' ids were rejected as often as they may be."""
+    return {id_ for id_ in pending if rejected.get(id_, 0) >= attempts}
 
 
 def make_cast(project: Project, providers: Mapping[str, Provider]) -> Cast:

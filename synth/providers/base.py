@@ -1,14 +1,13 @@
 """What is asked, what is answered, and the contract of a provider."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 from synth.conversation import Message
+from synth.identity import fingerprint
 from synth.project import Mode, Sampling
 
 
@@ -34,8 +33,7 @@ class Request:
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         fields["messages"] = [[message.role, message.content] for message in self.messages]
         fields["sampling"] = self.sampling.model_dump(exclude_none=True)
-        text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return fingerprint(fields, 16)
 
 
 @dataclass(frozen=True, slots=True)
